@@ -1,0 +1,1 @@
+"""Crossdock's shared library: everything that more than one service needs, and no service."""

@@ -1,0 +1,1 @@
+"""Owns fulfillment requests, shipments and write-backs; no effect outside happens twice."""

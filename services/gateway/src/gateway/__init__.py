@@ -1,0 +1,1 @@
+"""The edge: webhooks in, API and console out; keeps every credential sealed."""

@@ -1,0 +1,1 @@
+"""Owns stock, its ledger and reservations; never promises a unit twice."""

@@ -1,0 +1,1 @@
+"""Owns orders, recipients, holds and the one status of an order."""

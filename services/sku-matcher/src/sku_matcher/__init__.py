@@ -1,0 +1,1 @@
+"""Owns SKUs, listings and mappings; gives every order line its SKU."""
