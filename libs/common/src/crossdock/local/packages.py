@@ -84,7 +84,9 @@ def _apt(scratch: Path, command: str, *arguments: str) -> subprocess.CompletedPr
 
 
 def _sentence(packages: list[str], *attempts: subprocess.CompletedProcess[str]) -> str:
-    lines = [line for attempt in attempts for line in attempt.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))]
+    lines = [
+        line for attempt in attempts for line in attempt.stderr.splitlines() if line.startswith(("E:", "W:", "Err"))
+    ]
     return f"{', '.join(packages)} cannot be fetched from this machine's package sources: {' '.join(lines[-3:])}"
 
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +100,7 @@ class Child:
             self._process.send_signal(self.spec.stop_signal)
 
     def finish(self, within: float) -> None:
-        """Wait up to `within` seconds for it to end, then end its whole process group."""
+        """Wait up to `within` seconds for it to end, then end its whole process group; do so once per start."""
         if self._process is None or self._watchdog is None:
             return
         with suppress(subprocess.TimeoutExpired):
@@ -112,6 +112,7 @@ class Child:
         self._watchdog.wait()
         if self._watchdog.stdin:
             self._watchdog.stdin.close()
+        self._watchdog = None
 
     def last_log_lines(self, count: int = 15) -> str:
         """The end of its log, at most `count` lines."""
@@ -122,11 +123,13 @@ class Child:
             return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
 
 
-def wait_until_ready(children: Sequence[Child]) -> None:
-    """Return when every child is ready; raise StartFailed for the first that ends or is late."""
+def wait_until_ready(children: Sequence[Child], *, give_up: Callable[[], bool] = lambda: False) -> None:
+    """Return when every child is ready; raise StartFailed for the first that ends or is late, or on `give_up`."""
     began = time.monotonic()
     waiting = list(children)
     while waiting:
+        if give_up():
+            raise StartFailed(f"The start was broken off while waiting for {waiting[0].spec.name}.")
         for child in list(waiting):
             if child.is_ready():
                 waiting.remove(child)
@@ -134,7 +137,9 @@ def wait_until_ready(children: Sequence[Child]) -> None:
             code = child.exit_code()
             late = time.monotonic() - began > child.spec.ready_within
             if code is not None or late:
-                how = f"was not ready within {child.spec.ready_within:.0f} s" if late else f"ended with exit code {code}"
+                how = (
+                    f"was not ready within {child.spec.ready_within:.0f} s" if late else f"ended with exit code {code}"
+                )
                 raise StartFailed(f"{child.spec.name} {how}. The end of {child.log}:\n{child.last_log_lines()}")
         time.sleep(0.05)
 

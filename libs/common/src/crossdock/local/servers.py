@@ -55,10 +55,14 @@ def broker_at(amqp_url: str, management_url: str) -> Broker:
 def choose_servers(run_dir: Path, say: Say, environ: Mapping[str, str] = os.environ) -> Servers:
     """Return the servers of `crossdock up`, their data and generated passwords in `run_dir`.
 
+    `environ` may hold CROSSDOCK_POSTGRES_ADMIN_URL, CROSSDOCK_BROKER_URL with CROSSDOCK_MANAGEMENT_URL, and
+    CROSSDOCK_SERVERS=private, which leaves Docker out.
+
     Raises StartFailed or PackagesUnavailable, each with a sentence for the person who starts it.
     """
     url, amqp_url = environ.get("CROSSDOCK_POSTGRES_ADMIN_URL"), environ.get("CROSSDOCK_BROKER_URL")
-    engine = docker.engine_answers() if not (url and amqp_url) else False
+    wanted = not (url and amqp_url) and environ.get("CROSSDOCK_SERVERS") != "private"
+    engine = wanted and docker.engine_answers()
     processes: list[Process] = []
     if url:
         say("Postgres: the server that CROSSDOCK_POSTGRES_ADMIN_URL names.")
