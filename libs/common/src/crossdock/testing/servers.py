@@ -1,4 +1,4 @@
-"""One Postgres and one RabbitMQ for a test run: given by URL, from testcontainers, or private; they end with the run."""
+"""One Postgres and one RabbitMQ for a test run: given by URL, from testcontainers, or private; they end with it."""
 
 import os
 import secrets
