@@ -24,12 +24,10 @@ def faults(path: Path) -> Iterator[str]:
             lines = (node.end_lineno or node.lineno) - node.lineno + 1
             if lines > LONGEST_FUNCTION:
                 yield f"{name}:{node.lineno}: {node.name} has {lines} lines (at most {LONGEST_FUNCTION})."
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in SETTLING:
-            if not name.startswith(MAY_SETTLE):
-                yield (
-                    f"{name}:{node.lineno}: calls .{node.func.attr}(); only crossdock.messaging may, "
-                    "open crossdock.messaging.transaction() instead."
-                )
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            call = node.func.attr
+            if call in SETTLING and not name.startswith(MAY_SETTLE):
+                yield f"{name}:{node.lineno}: .{call}() is crossdock.messaging's; open its transaction() instead."
 
 
 def main() -> int:
