@@ -9,6 +9,7 @@ import pytest
 
 if TYPE_CHECKING:
     from crossdock.local.servers import Broker
+    from crossdock.testing.database import Templates, TestDatabase
 
 
 def _speaker(config: pytest.Config) -> Callable[[str], None]:
@@ -41,3 +42,25 @@ def vhost(broker: Broker) -> Iterator[str]:
 
     with fresh_vhost(broker) as url:
         yield url
+
+
+@pytest.fixture(scope="session")
+def templates(postgres_url: str) -> Iterator[Templates]:
+    """The migrated template databases of this run."""
+    from crossdock.testing.database import session_templates
+
+    yield from session_templates(postgres_url)
+
+
+@pytest.fixture
+def databases(templates: Templates) -> Iterator[Callable[..., TestDatabase]]:
+    """Make a fresh database in which the named services are migrated: `databases("inventory")`."""
+    made: list[TestDatabase] = []
+
+    def copy(*services: str) -> TestDatabase:
+        made.append(templates.copy(services))
+        return made[-1]
+
+    yield copy
+    for database in made:
+        templates.drop(database)

@@ -1,0 +1,133 @@
+"""What a connector can do, as small protocols; a connector implements those that its channel offers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol, runtime_checkable
+
+from crossdock.channels.model import CanonicalOrder, Parsed, RawWebhook, Refused, Verified
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelAccess:
+    """How to reach one channel: its base URL, settings without secrets, and a short-lived access token."""
+
+    base_url: str
+    token: str
+    settings: dict[str, Any]
+
+
+@runtime_checkable
+class WebhookSource(Protocol):
+    """Verifies deliveries and reads them; `parse` is pure."""
+
+    def verify(self, webhook: RawWebhook, secrets: Sequence[bytes], now: datetime) -> Verified | Refused:
+        """Check the signature over the raw bytes, in constant time, with each of the secrets that may be in use."""
+
+    def category(self, topic: str) -> str | None:
+        """`orders`, `catalog`, `stock`, `fulfillment`, `channel`, or None for a topic that nobody needs."""
+
+    def parse(self, topic: str, body: bytes) -> Sequence[Parsed]:
+        """Read a verified body; never raises for bad content, it returns `Unreadable` with the reason."""
+
+
+@runtime_checkable
+class OrderSource(Protocol):
+    """Reads orders from the channel."""
+
+    async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
+        """The order as it is now, or None if the channel does not know it. Raises ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentLine:
+    """Units of one order line in a parcel."""
+
+    line_id: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentNotice:
+    """What a channel is told of one parcel."""
+
+    order_external_id: str
+    package_ref: str
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+    lines: tuple[ShipmentLine, ...]
+    notify_customer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """The channel's own id of what was written; `adopted` when a look found it there already."""
+
+    external_id: str
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What a look found. `strong`: a read by id, not a search whose index may lag. `note` is for the timeline."""
+
+    found: Receipt | None
+    strong: bool
+    note: str
+
+
+@runtime_checkable
+class ShipmentSink(Protocol):
+    """Tells the channel of shipments."""
+
+    async def push_shipment(self, access: ChannelAccess, notice: ShipmentNotice) -> Receipt:
+        """Write one parcel. Raises ChannelError; `Unknown` when it may have happened."""
+
+    async def find_shipment(self, access: ChannelAccess, notice: ShipmentNotice) -> Evidence:
+        """Look whether the parcel is there already. Raises ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """What a destination shall ship of one line: `sku` and units of that SKU."""
+
+    line_id: str
+    sku: str
+    quantity: int
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShipRequest:
+    """A request to a destination. `reference` is ours and unique; `recipient` is personal data."""
+
+    reference: str
+    order_number: str
+    recipient: dict[str, Any]
+    lines: tuple[RequestLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestAnswer:
+    """What a destination says of a request: `accepted`, `rejected` (with a reason), `cancelled` or `refused`;
+    `cancelled` holds, per line, the units that the cancellation stopped."""
+
+    state: str
+    external_id: str = ""
+    reason: str = ""
+    cancelled: tuple[RequestLine, ...] = ()
+
+
+@runtime_checkable
+class FulfillmentProvider(Protocol):
+    """A destination: a 3PL or WMS that can be asked to ship, to stop, and how things stand."""
+
+    async def submit(self, access: ChannelAccess, request: ShipRequest) -> RequestAnswer:
+        """Ask to ship. Raises ChannelError; `Unknown` when it may have been taken."""
+
+    async def cancel(self, access: ChannelAccess, external_id: str, reference: str) -> RequestAnswer:
+        """Ask to stop whatever has not left. Raises ChannelError; `Unknown` when it may have been stopped."""
+
+    async def status(self, access: ChannelAccess, reference: str) -> RequestAnswer | None:
+        """How the request stands, found by our reference, or None if the destination does not know it."""

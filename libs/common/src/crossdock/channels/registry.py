@@ -1,0 +1,21 @@
+"""Connectors by channel kind, found by entry point, so that a third party can ship its own package."""
+
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+
+class UnknownChannelKind(LookupError):
+    """No installed connector has this kind."""
+
+
+@cache
+def connector(kind: str) -> Any:
+    """The connector of a channel kind; check what it can do with `isinstance(…, WebhookSource)` and the like.
+
+    Raises UnknownChannelKind with the kinds that are installed.
+    """
+    found = {point.name: point for point in entry_points(group="crossdock.channels")}
+    if kind not in found:
+        raise UnknownChannelKind(f"no connector for channel kind {kind!r}; installed: {', '.join(sorted(found))}")
+    return found[kind].load()

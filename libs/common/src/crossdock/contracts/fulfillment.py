@@ -1,0 +1,185 @@
+"""Events of fulfillment: what a destination was asked, what it answered, what left, and what the channel was told."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from crossdock.contracts.base import Event, OrderScoped, Value
+
+
+class RequestedLine(Value):
+    """Units of one order line that a destination is asked to ship, as order-line units."""
+
+    line_id: str
+    quantity: int
+
+
+class StandingLine(Value):
+    """The larger of what is wanted and of what has left or may yet leave, in order-line units."""
+
+    line_id: str
+    quantity: int
+
+
+class RequestEvent(OrderScoped):
+    """About one revision of the request for an order."""
+
+    publisher = "fulfillment"
+
+    order_id: UUID
+    revision: int
+
+
+class FulfillmentRequested(RequestEvent):
+    """A destination is going to be asked to ship; the intent is committed."""
+
+    type = "fulfillment.requested.v1"
+    consumers = ("order-ingest",)
+
+    destination: str
+    lines: tuple[RequestedLine, ...]
+
+
+class FulfillmentAccepted(RequestEvent):
+    """The destination took the request."""
+
+    type = "fulfillment.accepted.v1"
+    consumers = ("order-ingest",)
+
+    destination: str
+
+
+class FulfillmentRejected(RequestEvent):
+    """The destination refused the request; it is not asked again until somebody answers."""
+
+    type = "fulfillment.rejected.v1"
+    consumers = ("order-ingest",)
+
+    destination: str
+    reason: str
+
+
+class SettlementEvent(OrderScoped):
+    """What stands of one content version. Skip it when `settlement_version` is not newer. A line not named stands
+    at 0."""
+
+    publisher = "fulfillment"
+
+    order_id: UUID
+    content_version: int
+    settlement_version: int
+    standing: tuple[StandingLine, ...]
+
+
+class FulfillmentCancelled(SettlementEvent):
+    """Nothing more will leave than is wanted."""
+
+    type = "fulfillment.cancelled.v1"
+    consumers = ("inventory", "order-ingest")
+
+
+class FulfillmentCancelRefused(SettlementEvent):
+    """The destination will ship, or has shipped, more than is wanted."""
+
+    type = "fulfillment.cancel_refused.v1"
+    consumers = ("inventory", "order-ingest")
+
+
+class PackedLine(Value):
+    """Units of one order line inside a package, as order-line units."""
+
+    line_id: str
+    quantity: int
+
+
+class Package(Value):
+    """One parcel of a shipment, with its tracking."""
+
+    package_ref: str
+    carrier: str = ""
+    tracking_number: str = ""
+    tracking_url: str = ""
+    lines: tuple[PackedLine, ...]
+
+
+class ShipmentDispatched(OrderScoped):
+    """A fact: goods left. Deduplicate by `shipment_id`."""
+
+    type = "shipment.dispatched.v1"
+    publisher = "fulfillment"
+    consumers = ("inventory", "order-ingest")
+
+    order_id: UUID
+    shipment_id: str
+    revision: int
+    dispatched_at: datetime
+    packages: tuple[Package, ...]
+
+
+class ShipmentVoided(OrderScoped):
+    """A fact: a shipment did not happen after all. `reship`: the destination will ship its units again."""
+
+    type = "shipment.voided.v1"
+    publisher = "fulfillment"
+    consumers = ("inventory", "order-ingest")
+
+    order_id: UUID
+    shipment_id: str
+    revision: int
+    reship: bool
+
+
+class ShipmentDelivered(OrderScoped):
+    """A fact: a shipment reached its recipient."""
+
+    type = "shipment.delivered.v1"
+    publisher = "fulfillment"
+    consumers = ("order-ingest",)
+
+    order_id: UUID
+    shipment_id: str
+    delivered_at: datetime
+
+
+TrackingState = Literal["pending", "sending", "done", "in_doubt", "failed"]
+
+
+class TrackingWritten(OrderScoped):
+    """The channel knows the shipment and its tracking. `adopted` when a look found it there already."""
+
+    type = "tracking.written.v1"
+    publisher = "fulfillment"
+    consumers = ("order-ingest",)
+
+    order_id: UUID
+    shipment_id: str
+    package_ref: str
+    external_fulfillment_id: str
+    adopted: bool = False
+
+
+class TrackingFailed(OrderScoped):
+    """The channel could not be told; a person decides."""
+
+    type = "tracking.failed.v1"
+    publisher = "fulfillment"
+    consumers = ("order-ingest",)
+
+    order_id: UUID
+    shipment_id: str
+    package_ref: str
+    reason: str
+
+
+EVENTS: tuple[type[Event], ...] = (
+    FulfillmentRequested,
+    FulfillmentAccepted,
+    FulfillmentRejected,
+    FulfillmentCancelled,
+    FulfillmentCancelRefused,
+    ShipmentDispatched,
+    ShipmentVoided,
+    ShipmentDelivered,
+    TrackingWritten,
+    TrackingFailed,
+)

@@ -1,0 +1,149 @@
+"""Events of order-ingest: an order's whole state whenever it changes, its refunds, and (internal) its recipient."""
+
+from datetime import datetime
+from uuid import UUID
+
+from crossdock.contracts.base import Event, Money, OrderScoped, Value
+from crossdock.contracts.holds import Hold
+
+
+class OrderLine(Value):
+    """One line. `wanted` is what is left of `quantity` after edits and refunds of units that had not shipped."""
+
+    line_id: str
+    position: int
+    listing_id: str | None
+    sku: str
+    title: str
+    quantity: int
+    wanted: int
+    requires_shipping: bool
+    unit_price: Money
+
+
+class OrderState(OrderScoped):
+    """The whole state of one order. Skip it when `order_version` is not newer than what you have."""
+
+    publisher = "order-ingest"
+
+    order_id: UUID
+    channel_id: UUID
+    channel_kind: str
+    external_id: str
+    number: str
+    placed_at: datetime
+    order_version: int
+    content_version: int
+    total: Money
+    lines: tuple[OrderLine, ...]
+    holds: tuple[Hold, ...] = ()
+    cancelled: bool = False
+    answered_revision: int = 0
+    """The highest rejected fulfillment revision that a person or rule has answered."""
+
+
+class OrderPlaced(OrderState):
+    """An order was imported."""
+
+    type = "order.placed.v1"
+    consumers = ("sku-matcher", "fulfillment")
+
+
+class OrderUpdated(OrderState):
+    """An order's content changed."""
+
+    type = "order.updated.v1"
+    consumers = ("sku-matcher", "fulfillment")
+
+
+class OrderCancelled(OrderState):
+    """An order was cancelled in its channel: nothing is wanted any more."""
+
+    type = "order.cancelled.v1"
+    consumers = ("sku-matcher", "fulfillment")
+
+
+class OrderHeld(OrderState):
+    """An order got a hold that it did not have."""
+
+    type = "order.held.v1"
+    consumers = ("fulfillment",)
+
+
+class OrderReleased(OrderState):
+    """A hold of an order went away, or a rejection was answered."""
+
+    type = "order.released.v1"
+    consumers = ("fulfillment",)
+
+
+class RefundedLine(Value):
+    """Units of one line that were refunded after they had shipped."""
+
+    line_id: str
+    quantity: int
+    restock: bool
+
+
+class RefundRecorded(OrderScoped):
+    """A fact: shipped units were refunded. Deduplicate by (`order_id`, `refund_id`)."""
+
+    type = "refund.recorded.v1"
+    publisher = "order-ingest"
+    consumers = ("inventory",)
+
+    order_id: UUID
+    refund_id: str
+    lines: tuple[RefundedLine, ...]
+
+
+class Address(Value):
+    """Where a parcel goes. Every field may be missing."""
+
+    name: str = ""
+    company: str = ""
+    street: tuple[str, ...] = ()
+    city: str = ""
+    region: str = ""
+    postcode: str = ""
+    country: str = ""
+    phone: str = ""
+
+
+class Recipient(Value):
+    """The personal data of an order."""
+
+    address: Address | None = None
+    email: str = ""
+    note: str = ""
+    attributes: tuple[tuple[str, str], ...] = ()
+
+
+class RecipientEvent(OrderScoped):
+    """Personal data of one order; internal. Skip it when `recipient_version` is not newer."""
+
+    publisher = "order-ingest"
+    exchange = "internal"
+
+    order_id: UUID
+    recipient_version: int
+
+
+class RecipientRecorded(RecipientEvent):
+    """The recipient of an order, as far as the channel tells; published for every order, even when empty."""
+
+    type = "recipient.recorded.v1"
+    consumers = ("fulfillment",)
+
+    recipient: Recipient
+
+
+class RecipientRedacted(RecipientEvent):
+    """The recipient was removed on request: forget it."""
+
+    type = "recipient.redacted.v1"
+    consumers = ("fulfillment",)
+
+
+ORDER_STATES: tuple[type[OrderState], ...] = (OrderPlaced, OrderUpdated, OrderCancelled, OrderHeld, OrderReleased)
+EVENTS: tuple[type[Event], ...] = (*ORDER_STATES, RefundRecorded, RecipientRecorded, RecipientRedacted)

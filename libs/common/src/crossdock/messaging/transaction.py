@@ -1,0 +1,63 @@
+"""The one door to writing: a transaction whose events reach the outbox in the same commit, or not at all."""
+
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Row, TextClause
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from crossdock.contracts.base import Event, utc_now
+from crossdock.messaging import outbox
+from crossdock.messaging.envelope import Outgoing, Received, outgoing
+from crossdock.service import telemetry
+from crossdock.storage.engine import Database
+
+
+class Tx:
+    """What a handler gets: SQL through `rows` and `run`, events through `publish`. It never commits by itself."""
+
+    def __init__(self, connection: AsyncConnection, service: str, causes: Mapping[int, Received]) -> None:
+        self.now = utc_now()
+        self.outgoing: list[Outgoing] = []
+        self._connection = connection
+        self._service = service
+        self._causes = causes
+
+    async def rows(self, statement: TextClause, **parameters: Any) -> Sequence[Row[Any]]:
+        """Run a statement and fetch what it returns."""
+        return (await self._connection.execute(statement, parameters)).all()
+
+    async def run(self, statement: TextClause, **parameters: Any) -> int:
+        """Run a statement; returns how many rows it touched."""
+        return (await self._connection.execute(statement, parameters)).rowcount
+
+    def publish(self, event: Event, *, cause: Event | None = None) -> None:
+        """Publish an event when, and only when, this transaction commits. `cause` is the event being handled."""
+        received = None if cause is None else self._causes.get(id(cause))
+        trace = telemetry.traceparent(None if received is None else received.traceparent, received)
+        self.outgoing.append(outgoing(event, source=self._service, cause=received, traceparent=trace))
+
+    def send(self, message: Outgoing) -> None:
+        """Publish a ready message (a replay) when this transaction commits."""
+        self.outgoing.append(message)
+
+    def received(self, event: Event) -> Received:
+        """The message that carried an event being handled."""
+        return self._causes[id(event)]
+
+
+@asynccontextmanager
+async def transaction(database: Database, causes: Iterable[Received] = ()) -> AsyncIterator[Tx]:
+    """Open a transaction: everything inside commits together with its events, or nothing does.
+
+    Raises what Postgres raises; then nothing was written.
+    """
+    async with database.engine.connect() as connection:
+        async with connection.begin():
+            tx = Tx(connection, database.service, {id(cause.event): cause for cause in causes})
+            yield tx
+            if tx.outgoing:
+                await outbox.insert(tx, tx.outgoing)
+    if tx.outgoing:
+        database.committed(tx.outgoing)

@@ -1,0 +1,1 @@
+"""What every service process is made of: settings, application, tokens, health, telemetry, errors."""

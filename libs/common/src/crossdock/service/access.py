@@ -1,0 +1,59 @@
+"""How a service reaches a channel: base URL, settings and a short-lived token from the gateway, kept in memory only."""
+
+import time
+from typing import Any
+from uuid import UUID
+
+import httpx
+
+from crossdock.channels.errors import AuthExpired, ChannelError, Permanent, Retryable
+from crossdock.channels.protocols import ChannelAccess
+from crossdock.service import tokens
+
+
+class AccessClient:
+    """Fetches and caches what the gateway's internal API says of a channel."""
+
+    def __init__(self, gateway_url: str, service_key: str, service: str) -> None:
+        self._key = service_key
+        self._service = service
+        self._client = httpx.AsyncClient(base_url=gateway_url, timeout=5, trust_env=False)
+        self._kept: dict[UUID, tuple[float, ChannelAccess]] = {}
+
+    async def channel(self, channel_id: UUID) -> ChannelAccess:
+        """How to reach a channel. Raises Permanent when the gateway does not know it, Retryable when it is away."""
+        until, access = self._kept.get(channel_id, (0.0, None))
+        if access is not None and time.monotonic() < until:
+            return access
+        body = await self._fetch(channel_id)
+        access = ChannelAccess(body["base_url"], body["token"], body["settings"])
+        self._kept[channel_id] = (time.monotonic() + float(body["seconds"]), access)
+        return access
+
+    def forget(self, channel_id: UUID) -> None:
+        """The token was refused: fetch another one next time."""
+        self._kept.pop(channel_id, None)
+
+    async def close(self) -> None:
+        """Close the connections to the gateway."""
+        await self._client.aclose()
+
+    async def _fetch(self, channel_id: UUID) -> Any:
+        token = tokens.issue(self._key, issuer=self._service, audience="gateway")
+        try:
+            reply = await self._client.get(
+                f"/internal/channels/{channel_id}/access", headers={"authorization": f"Bearer {token}"}
+            )
+        except httpx.HTTPError as problem:
+            raise Retryable(f"The gateway does not answer ({type(problem).__name__})", after=2.0) from None
+        if reply.status_code == 200:
+            return reply.json()
+        raise _refusal(reply.status_code, channel_id)
+
+
+def _refusal(status: int, channel_id: UUID) -> ChannelError:
+    if status == 404:
+        return Permanent(f"Channel {channel_id} is not connected", code="channel_gone")
+    if status == 401:
+        return AuthExpired("The gateway refused the service token: all services need the same CROSSDOCK_SERVICE_KEY")
+    return Retryable(f"The gateway answered {status}", after=2.0)

@@ -1,0 +1,68 @@
+"""Parked messages over HTTP: the same routes in every service."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+from fastapi import APIRouter
+from pydantic import BaseModel
+
+from crossdock.messaging import parked
+from crossdock.messaging.transaction import transaction
+from crossdock.service.errors import Problem
+from crossdock.storage.engine import Database
+
+
+class EditedBody(BaseModel):
+    """The corrected body of a parked message, as text."""
+
+    body: str
+
+
+def router(database: Database) -> APIRouter:
+    """List, show, edit, replay and discard."""
+    routes = APIRouter(prefix="/parked", tags=["parked messages"])
+
+    @routes.get("")
+    async def list_parked(
+        state: str = "parked", before: datetime | None = None, limit: int = 100
+    ) -> list[dict[str, Any]]:
+        async with transaction(database) as tx:
+            rows = await parked.parked_messages(
+                tx, state=None if state == "all" else state, before=before, limit=min(limit, 500)
+            )
+        return [dict(row._mapping) for row in rows]
+
+    @routes.get("/{parked_id}")
+    async def show(parked_id: UUID) -> dict[str, Any]:
+        async with transaction(database) as tx:
+            row = await _found(parked.parked_message(tx, parked_id))
+        shown = dict(row._mapping)
+        return shown | {"headers": orjson.loads(row.headers), "body": row.body.decode(errors="replace")}
+
+    @routes.put("/{parked_id}/body", status_code=204)
+    async def edit(parked_id: UUID, edited: EditedBody) -> None:
+        async with transaction(database) as tx:
+            await _found(parked.edit(tx, parked_id, edited.body.encode()))
+
+    @routes.post("/{parked_id}/replay", status_code=204)
+    async def replay(parked_id: UUID) -> None:
+        async with transaction(database) as tx:
+            await _found(parked.replay(tx, parked_id))
+
+    @routes.post("/{parked_id}/discard", status_code=204)
+    async def discard(parked_id: UUID) -> None:
+        async with transaction(database) as tx:
+            await _found(parked.discard(tx, parked_id))
+
+    return routes
+
+
+async def _found(step: Any) -> Any:
+    try:
+        return await step
+    except parked.NotParked as problem:
+        raise Problem(
+            409, "not_parked", f"{problem}.", "List the parked messages again: crossdock parked list."
+        ) from None

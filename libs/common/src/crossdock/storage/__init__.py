@@ -1,0 +1,1 @@
+"""Postgres: engines, roles, migrations, partitions. One schema and two roles for each service."""
