@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol, runtime_checkable
 
-from crossdock.channels.model import CanonicalOrder, Parsed, RawWebhook, Refused, Verified
+from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +37,66 @@ class OrderSource(Protocol):
 
     async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
         """The order as it is now, or None if the channel does not know it. Raises ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRef:
+    """An order that changed, and when; read it whole with `fetch_order` unless that state is known already."""
+
+    external_id: str
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class OrderPage:
+    """Orders by their last change, oldest first. `cursor` leads to the next page; None at the end."""
+
+    orders: tuple[OrderRef, ...]
+    cursor: str | None
+
+
+@runtime_checkable
+class OrderFeed(Protocol):
+    """Tells which orders changed: the truth that webhooks only make faster."""
+
+    async def poll_orders(self, access: ChannelAccess, since: datetime, cursor: str | None = None) -> OrderPage:
+        """Orders changed at or after `since` less an overlap. Raises ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelLocation:
+    """A place where the channel keeps stock; `managed` when another app's fulfillment service owns its stock."""
+
+    location_id: str
+    name: str
+    active: bool
+    managed: bool
+
+
+@runtime_checkable
+class LocationSource(Protocol):
+    """Tells the channel's locations."""
+
+    async def list_locations(self, access: ChannelAccess) -> tuple[ChannelLocation, ...]:
+        """All locations, inactive ones too. Raises ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
+class ListingPage:
+    """Products by their last change, oldest first. `cursor` leads to the next page; None at the end."""
+
+    products: tuple[ListingSet, ...]
+    cursor: str | None
+
+
+@runtime_checkable
+class ListingSource(Protocol):
+    """Reads the channel's listings."""
+
+    async def list_products(
+        self, access: ChannelAccess, since: datetime | None = None, cursor: str | None = None
+    ) -> ListingPage:
+        """Products changed at or after `since`, or all of them, each with all of its variants. Raises ChannelError."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""What the Shopify channel can do: webhooks, orders, shipments, listings, locations."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from crossdock.channels.errors import Permanent
+from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
+from crossdock.channels.protocols import (
+    ChannelAccess,
+    ChannelLocation,
+    Evidence,
+    ListingPage,
+    OrderPage,
+    OrderRef,
+    Receipt,
+    ShipmentNotice,
+)
+from crossdock.channels.reading import Bad, identifier, moment
+from crossdock.channels.shopify import mapper, shipments, subscriptions, webhooks
+from crossdock.channels.shopify.budget import Purpose
+from crossdock.channels.shopify.client import ShopifyClient
+from crossdock.channels.shopify.graphql import listings_from_node, order_from_node
+
+OVERLAP = timedelta(minutes=5)
+"""How far a poll reaches back behind its watermark: the search index lags behind writes."""
+
+_LINES = 100
+_ORDERS = 100
+_PRODUCTS = 20
+
+
+class ShopifyConnector:
+    """Reads and writes one Shopify store per ChannelAccess; holds no state but what replies teach of their limits."""
+
+    kind = "shopify"
+
+    def __init__(self) -> None:
+        self.client = ShopifyClient()
+
+    def verify(self, webhook: RawWebhook, secrets: Sequence[bytes], now: datetime) -> Verified | Refused:
+        """See WebhookSource. Shopify signs no time, so `now` decides nothing: duplicates are found by delivery id."""
+        return webhooks.verify_webhook(webhook, secrets)
+
+    def category(self, topic: str) -> str | None:
+        """See WebhookSource."""
+        return webhooks.category_of(topic)
+
+    def parse(self, topic: str, body: bytes) -> Sequence[Parsed]:
+        """See WebhookSource."""
+        return mapper.parse_webhook(topic, body)
+
+    async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
+        """See OrderSource. The same canonical order as the REST payload of the same state gives."""
+        node: Mapping[str, Any] | None = None
+        lines: list[Mapping[str, Any]] = []
+        after: str | None = None
+        while True:
+            variables = {"id": order_gid(external_id), "liFirst": _LINES, "liAfter": after}
+            page = (await self.client.execute(access, "OrderDetail", variables, Purpose.ORDER)).get("order")
+            if page is None:
+                return None
+            if node is not None and page["updatedAt"] != node["updatedAt"]:
+                node, lines, after = None, [], None
+                continue
+            node = node or page
+            lines += page["lineItems"]["nodes"]
+            after = next_cursor(page["lineItems"])
+            if after is None:
+                break
+        _refuse_shortened(node)
+        try:
+            return order_from_node(node, lines)
+        except Bad as bad:
+            raise Permanent(f"Shopify's order {external_id} cannot be read: {bad}", "unreadable") from None
+
+    async def poll_orders(self, access: ChannelAccess, since: datetime, cursor: str | None = None) -> OrderPage:
+        """See OrderFeed. Raises Permanent when Shopify ignored our filter, since it then tells every order."""
+        variables = {"first": _ORDERS, "after": cursor, "query": changed_since(since - OVERLAP)}
+        data = await self.client.execute(access, "OrdersUpdatedSince", variables, Purpose.IMPORT)
+        orders = data["orders"]
+        refs = tuple(OrderRef(id_of(node["id"]), time_of(node["updatedAt"])) for node in orders["nodes"])
+        return OrderPage(refs, next_cursor(orders))
+
+    async def list_locations(self, access: ChannelAccess) -> tuple[ChannelLocation, ...]:
+        """See LocationSource."""
+        found: list[ChannelLocation] = []
+        after: str | None = None
+        while True:
+            data = await self.client.execute(access, "Locations", {"first": 100, "after": after}, Purpose.IMPORT)
+            found += [
+                ChannelLocation(id_of(node["id"]), node["name"], node["isActive"], node["isFulfillmentService"])
+                for node in data["locations"]["nodes"]
+            ]
+            after = next_cursor(data["locations"])
+            if after is None:
+                return tuple(found)
+
+    async def list_products(
+        self, access: ChannelAccess, since: datetime | None = None, cursor: str | None = None
+    ) -> ListingPage:
+        """See ListingSource."""
+        query = changed_since(since - OVERLAP) if since is not None else None
+        variables = {"first": _PRODUCTS, "after": cursor, "query": query}
+        data = await self.client.execute(access, "ProductsUpdatedSince", variables, Purpose.LISTING)
+        found = [await self._listings(access, node) for node in data["products"]["nodes"]]
+        return ListingPage(tuple(one for one in found if one is not None), next_cursor(data["products"]))
+
+    async def _listings(self, access: ChannelAccess, node: Mapping[str, Any]) -> ListingSet | None:
+        """One product with all of its variants, or None when it was deleted while we read it."""
+        variants = list(node["variants"]["nodes"])
+        after = next_cursor(node["variants"])
+        while after is not None:
+            variables = {"id": node["id"], "after": after}
+            data = await self.client.execute(access, "ProductVariants", variables, Purpose.LISTING)
+            if data.get("product") is None:
+                return None
+            variants += data["product"]["variants"]["nodes"]
+            after = next_cursor(data["product"]["variants"])
+        try:
+            return listings_from_node(node, variants)
+        except Bad as bad:
+            raise Permanent(f"Shopify's product {id_of(node['id'])} cannot be read: {bad}", "unreadable") from None
+
+    async def push_shipment(self, access: ChannelAccess, notice: ShipmentNotice) -> Receipt:
+        """See ShipmentSink; adopts the parcel when its tracking number is on the order already."""
+        return await shipments.push(self.client, access, notice)
+
+    async def find_shipment(self, access: ChannelAccess, notice: ShipmentNotice) -> Evidence:
+        """See ShipmentSink; a read by order id, which no index delays."""
+        return await shipments.find(self.client, access, notice)
+
+    async def ensure_webhooks(self, access: ChannelAccess, uri: str, topics: Sequence[str]) -> tuple[str, ...]:
+        """Subscribe `uri` to topics such as `orders/create` that it lacks; the topics that were added. Shopify deletes
+        a subscription after repeated failures, so call this on a timer. Raises ChannelError."""
+        return await subscriptions.ensure(self.client, access, uri, topics)
+
+    async def remove_webhooks(self, access: ChannelAccess, uri: str) -> int:
+        """Delete every subscription of `uri`; how many there were. Raises ChannelError."""
+        return await subscriptions.remove(self.client, access, uri)
+
+
+def order_gid(external_id: str) -> str:
+    """The GraphQL id of an order. Raises Permanent for what is no Shopify order id."""
+    if not (external_id.isascii() and external_id.isdigit()):
+        raise Permanent("the order's id is none that Shopify gave", "bad_id")
+    return f"gid://shopify/Order/{external_id}"
+
+
+def changed_since(since: datetime) -> str:
+    """The search term for `updated_at` at or after a time; quoted, since an unquoted colon ends the term."""
+    return f"updated_at:>='{since.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+
+
+def next_cursor(connection: Mapping[str, Any]) -> str | None:
+    """Where the next page starts, or None when this is the last."""
+    page = connection["pageInfo"]
+    return page["endCursor"] if page["hasNextPage"] else None
+
+
+def id_of(gid: str) -> str:
+    """The number at the end of a `gid://…`."""
+    return identifier(gid, "id") or ""
+
+
+def time_of(value: str) -> datetime:
+    """A GraphQL DateTime in UTC."""
+    return moment(value, "time") or datetime.max.replace(tzinfo=UTC)
+
+
+def _refuse_shortened(node: Mapping[str, Any]) -> None:
+    """More fulfillment or refund lines than one page holds would make the counts of units wrong."""
+    pages = [one["fulfillmentLineItems"] for one in node["fulfillments"]]
+    pages += [one["refundLineItems"] for one in node["refunds"]]
+    if any(next_cursor(page) is not None for page in pages):
+        raise Permanent(
+            f"Shopify's order {id_of(node['id'])} has a fulfillment or refund of more than 100 lines: "
+            "it can only be read from a webhook",
+            "too_many_lines",
+        )

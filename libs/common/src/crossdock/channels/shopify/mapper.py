@@ -1,0 +1,96 @@
+"""Verified Shopify webhook bodies to canonical values (pure): whatever arrives is answered, nothing is raised."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from crossdock.channels.model import Ignored, ListingSet, OrderCancelledNotice, Parsed, Unreadable
+from crossdock.channels.reading import Bad, identifier, moment, read_json
+from crossdock.channels.shopify.orders import order_of
+from crossdock.channels.shopify.products import listings_of
+from crossdock.channels.shopify.webhooks import category_of
+
+DELETED_AT = datetime(9999, 12, 31, tzinfo=UTC)
+"""`products/delete` carries the id alone; a deleted id never comes back, so nothing is newer than its deletion."""
+
+Reader = Callable[[Mapping[str, Any], str], Parsed]
+
+
+def parse_webhook(topic: str, body: bytes) -> Sequence[Parsed]:
+    """Read a body; a wrapped list gives one answer for each of its members, in order."""
+    try:
+        category = category_of(topic)
+        if category not in ("orders", "catalog"):
+            return (Ignored(f"nothing is taken from the topic {topic or 'without a name'}"),)
+        return _read(topic, read_json(body))
+    except Bad as bad:
+        return (Unreadable(str(bad)),)
+
+
+def _read(topic: str, payload: Any) -> Sequence[Parsed]:
+    one, reader = _reader(topic)
+    if isinstance(payload, Mapping):
+        if isinstance(payload.get(one), Mapping):
+            return (_each(reader, payload[one], one),)
+        if isinstance(payload.get(f"{one}s"), list):
+            return _several(reader, payload[f"{one}s"], f"{one}s")
+        return (_each(reader, payload, one),)
+    if isinstance(payload, list):
+        return _several(reader, payload, f"{one}s")
+    raise Bad("", f"the body is JSON, but no {one}")
+
+
+def _several(reader: Reader, members: list[Any], path: str) -> Sequence[Parsed]:
+    if not members:
+        return (Ignored(f"the list of {path} is empty"),)
+    return tuple(_each(reader, member, f"{path}[{i}]") for i, member in enumerate(members))
+
+
+def _each(reader: Reader, member: Any, path: str) -> Parsed:
+    if not isinstance(member, Mapping):
+        return Unreadable(f"{path} is not an object")
+    try:
+        return reader(member, path)
+    except Bad as bad:
+        return Unreadable(str(bad))
+
+
+def _reader(topic: str) -> tuple[str, Reader]:
+    """The name a payload is wrapped in, and what reads it."""
+    if topic == "refunds/create":
+        return "refund", _refund
+    if topic == "orders/edited":
+        return "order_edit", _edit
+    if topic == "orders/delete":
+        return "order", _deleted_order
+    if topic == "products/delete":
+        return "product", _deleted_product
+    if topic.startswith("products/"):
+        return "product", listings_of
+    return "order", order_of
+
+
+def _refund(payload: Mapping[str, Any], path: str) -> Parsed:
+    if identifier(payload.get("order_id"), f"{path}.order_id") is None:
+        raise Bad(f"{path}.order_id", "is missing: this is no refund of an order")
+    return Ignored("a refund is read from its order: the order's own update, which Shopify sends too, carries it")
+
+
+def _edit(payload: Mapping[str, Any], path: str) -> Parsed:
+    if identifier(payload.get("order_id"), f"{path}.order_id") is None:
+        raise Bad(f"{path}.order_id", "is missing: this is no edit of an order")
+    return Ignored("an edit is read from its order: the order's own update, which Shopify sends too, carries it")
+
+
+def _deleted_order(payload: Mapping[str, Any], path: str) -> Parsed:
+    external_id = identifier(payload.get("id"), f"{path}.id")
+    if external_id is None:
+        raise Bad(f"{path}.id", "is missing: the payload does not say which order was deleted")
+    return OrderCancelledNotice(external_id, moment(payload.get("updated_at"), f"{path}.updated_at"))
+
+
+def _deleted_product(payload: Mapping[str, Any], path: str) -> Parsed:
+    product_id = identifier(payload.get("id"), f"{path}.id")
+    if product_id is None:
+        raise Bad(f"{path}.id", "is missing: the payload does not say which product was deleted")
+    return ListingSet(product_id, moment(payload.get("updated_at"), f"{path}.updated_at") or DELETED_AT, ())

@@ -1,0 +1,192 @@
+"""The money of an order: its parts, and the recorded difference between their sum and the channel's total (pure).
+
+Guards: lines - discounts + tax (unless included) + shipping + tips + duties + difference == total, exactly.
+"""
+
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
+
+from crossdock.channels.model import Totals
+from crossdock.channels.reading import MAX_AMOUNT, Bad, amount, record, records
+
+ZERO = Decimal(0)
+
+_NO_DECIMALS = frozenset(
+    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF")
+    + ("XPF",)
+)
+_THREE_DECIMALS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
+
+
+def currency_decimals(currency: str) -> int:
+    """Decimals of a currency's smallest unit, by ISO 4217."""
+    return 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
+
+
+def as_written(value: Decimal, currency: str) -> Decimal:
+    """The same amount with the currency's decimals, more only where it needs them: 13.5 and 13.500 become 13.50."""
+    needed = -int(value.normalize().as_tuple().exponent) if value else 0
+    return value.quantize(Decimal(1).scaleb(-max(needed, currency_decimals(currency)))) + ZERO
+
+
+def shop_amount(owner: Mapping[str, Any], key: str, path: str) -> Decimal | None:
+    """`owner[key]`, or the shop money of `owner[key_set]`, or None when neither is there. Raises Bad."""
+    found = amount(owner.get(key), f"{path}.{key}") if not isinstance(owner.get(key), Mapping) else None
+    if found is not None:
+        return found
+    money = record(record(owner.get(f"{key}_set"), f"{path}.{key}_set").get("shop_money"), f"{path}.{key}_set")
+    return amount(money.get("amount"), f"{path}.{key}_set.shop_money.amount")
+
+
+def allocated(owner: Mapping[str, Any], path: str) -> Decimal | None:
+    """The discounts allocated to a line or a shipping line, or None when there is no allocation."""
+    allocations = records(owner.get("discount_allocations"), f"{path}.discount_allocations")
+    if not allocations:
+        return None
+    return sum(
+        (shop_amount(one, "amount", f"{path}.discount_allocations[{i}]") or ZERO for i, one in enumerate(allocations)),
+        ZERO,
+    )
+
+
+def line_discount(line: Mapping[str, Any], path: str) -> Decimal:
+    """The discount of one line: its allocations, never recomputed; else its `total_discount`."""
+    found = allocated(line, path)
+    return found if found is not None else shop_amount(line, "total_discount", path) or ZERO
+
+
+def taxes_of(owner: Mapping[str, Any], path: str) -> Decimal:
+    """The sum of the tax lines of an order, a line or a shipping line."""
+    lines = records(owner.get("tax_lines"), f"{path}.tax_lines")
+    return sum((shop_amount(one, "price", f"{path}.tax_lines[{i}]") or ZERO for i, one in enumerate(lines)), ZERO)
+
+
+def is_tip(line: Mapping[str, Any]) -> bool:
+    """Whether a line is the tip itself: only tips carry a tip payment gateway or method."""
+    return bool(line.get("tip_payment_gateway") or line.get("tip_payment_method"))
+
+
+def totals_of(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], currency: str, path: str) -> Totals:
+    """Add up an order's parts in shop currency and compare them with its total. Raises Bad."""
+    total = shop_amount(order, "total_price", path)
+    tips = shop_amount(order, "total_tip_received", path) or ZERO
+    amounts = [_line_amount(line, f"{path}.line_items[{i}]") for i, line in enumerate(lines)]
+    tip_lines = _tip_lines(lines, amounts, tips)
+    tips = tips or sum((amounts[i] for i in tip_lines), ZERO)
+    goods = sum((value for i, value in enumerate(amounts) if i not in tip_lines), ZERO)
+    shipping, shipping_off = _shipping(order, path)
+    off = _discounts(order, lines, shipping_off, path)
+    tax = _tax(order, lines, path)
+    duties = shop_amount(order, "original_total_duties", path) or ZERO
+    included = order.get("taxes_included") is True
+    summed = goods - off + (ZERO if included else tax) + shipping + tips + duties
+    if total is None:
+        total = summed
+    difference = total - summed
+    reason = _reason(order, difference, goods, off, len(lines), currency, path) if difference else ""
+    parts = (goods, off, tax, shipping, tips, duties, total, difference)
+    if any(abs(part) >= MAX_AMOUNT for part in parts):
+        raise Bad(path, "adds up to no plausible amount of money")
+    return Totals(
+        currency,
+        *(as_written(part, currency) for part in parts),
+        difference_reason=reason,
+        taxes_included=included,
+    )
+
+
+def _line_amount(line: Mapping[str, Any], path: str) -> Decimal:
+    quantity = amount(line.get("quantity"), f"{path}.quantity") or ZERO
+    return (shop_amount(line, "price", path) or ZERO) * quantity
+
+
+def _tip_lines(lines: Sequence[Mapping[str, Any]], amounts: Sequence[Decimal], tips: Decimal) -> set[int]:
+    """The lines that are the tip. Marked ones; else, since GraphQL marks none, the first line of no product that
+    does not ship and costs exactly the tip."""
+    marked = {i for i, line in enumerate(lines) if is_tip(line)}
+    if marked or not tips:
+        return marked
+    for i, line in enumerate(lines):
+        bare = line.get("variant_id") is None and line.get("product_id") is None and not line.get("gift_card")
+        if bare and line.get("requires_shipping") is False and amounts[i] == tips:
+            return {i}
+    return set()
+
+
+def _shipping(order: Mapping[str, Any], path: str) -> tuple[Decimal, Decimal | None]:
+    """Shipping before discounts, and its discounts (None when the payload allocates none)."""
+    lines = records(order.get("shipping_lines"), f"{path}.shipping_lines")
+    if not lines:
+        return shop_amount(order, "total_shipping_price", path) or ZERO, None
+    price = ZERO
+    off: Decimal | None = None
+    for i, line in enumerate(lines):
+        if line.get("is_removed") is True:
+            continue
+        where = f"{path}.shipping_lines[{i}]"
+        full = shop_amount(line, "price", where) or ZERO
+        price += full
+        lowered = shop_amount(line, "discounted_price", where)
+        found = allocated(line, where)
+        if found is None and lowered is not None and lowered != full:
+            found = full - lowered
+        if found is not None:
+            off = (off or ZERO) + found
+    return price, off
+
+
+def _discounts(
+    order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], shipping_off: Decimal | None, path: str
+) -> Decimal:
+    """Allocations of lines and shipping; where the payload allocates nothing to lines, the order's total."""
+    told = shop_amount(order, "total_discounts", path)
+    if told is not None and not any(line.get("discount_allocations") for line in lines):
+        return told
+    off = sum((line_discount(line, f"{path}.line_items[{i}]") for i, line in enumerate(lines)), ZERO)
+    return off + (shipping_off or ZERO)
+
+
+def _tax(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], path: str) -> Decimal:
+    told = shop_amount(order, "total_tax", path)
+    if told is not None:
+        return told
+    if order.get("tax_lines"):
+        return taxes_of(order, path)
+    shipping = records(order.get("shipping_lines"), f"{path}.shipping_lines")
+    on_lines = sum((taxes_of(line, f"{path}.line_items[{i}]") for i, line in enumerate(lines)), ZERO)
+    return on_lines + sum((taxes_of(line, f"{path}.shipping_lines[{i}]") for i, line in enumerate(shipping)), ZERO)
+
+
+def _reason(
+    order: Mapping[str, Any], difference: Decimal, goods: Decimal, off: Decimal, count: int, currency: str, path: str
+) -> str:
+    """The likely cause of a difference: the first part whose own difference is exactly it, else every suspect."""
+    suspects = _suspects(order, goods, off, path)
+    for explained, sentence in suspects:
+        if explained == difference:
+            return sentence
+    if abs(difference) <= Decimal(1).scaleb(-currency_decimals(currency)) * max(count, 1):
+        return "amounts rounded per line"
+    if suspects:
+        return "; ".join(sentence for _, sentence in suspects)
+    return "the parts of the payload do not add up to total_price"
+
+
+def _suspects(order: Mapping[str, Any], goods: Decimal, off: Decimal, path: str) -> list[tuple[Decimal | None, str]]:
+    found: list[tuple[Decimal | None, str]] = []
+    told_goods = shop_amount(order, "total_line_items_price", path)
+    if told_goods is not None and told_goods != goods:
+        found.append((told_goods - goods, "the lines do not add up to total_line_items_price"))
+    told_off = shop_amount(order, "total_discounts", path)
+    if told_off is not None and told_off != off:
+        found.append((off - told_off, "discount amount without allocations: they do not add up to total_discounts"))
+    fees = shop_amount(order, "original_total_additional_fees", path)
+    if fees:
+        found.append((fees, "additional fees, which are no part of the sum"))
+    rounding = shop_amount(order, "total_cash_rounding_payment_adjustment", path)
+    if rounding:
+        found.append((rounding, "cash rounding at payment"))
+    if not order.get("shipping_lines") and shop_amount(order, "total_shipping_price", path) is None:
+        found.append((None, "payload has no shipping lines"))
+    return found

@@ -1,0 +1,255 @@
+"""REST-shaped Shopify orders, as webhooks carry them, to canonical orders (pure); only `Bad` is ever raised.
+
+Paid: `paid` and `partially_refunded` may ship. `pending`, `authorized`, `partially_paid`, `voided`, `refunded`,
+`expired` and words not known may not; what of a refunded order is still kept is left to a person. An order without a
+status is paid when it costs nothing.
+"""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from crossdock.channels.model import (
+    CanonicalAddress,
+    CanonicalLine,
+    CanonicalOrder,
+    CanonicalRecipient,
+    CanonicalRefund,
+    CanonicalRefundLine,
+)
+from crossdock.channels.reading import Bad, identifier, key_text, moment, record, records, text, whole
+from crossdock.channels.shopify.money import ZERO, as_written, is_tip, line_discount, shop_amount, taxes_of, totals_of
+from crossdock.channels.shopify.quantities import LineCounts, LineUnits, RefundedUnits, ShippedUnits, settle_line
+
+PAID = frozenset({"paid", "partially_refunded"})
+_NOT_LEAVING = frozenset({"cancelled", "canceled", "error", "failure"})
+_RESTOCKED = frozenset({"cancel", "return", "legacy_restock"})
+MAX_LINES = 20_000
+
+
+def order_of(payload: Mapping[str, Any], path: str = "order") -> CanonicalOrder:
+    """Map one REST-shaped order. Raises Bad when it lacks an id, a time or its lines, or a field is not readable."""
+    external_id = identifier(payload.get("id"), f"{path}.id") or identifier(
+        payload.get("admin_graphql_api_id"), f"{path}.admin_graphql_api_id"
+    )
+    if external_id is None:
+        raise Bad(f"{path}.id", "is missing: this is no order")
+    if not isinstance(payload.get("line_items"), list):
+        raise Bad(f"{path}.line_items", "is missing: the payload does not say what was ordered")
+    items = records(payload["line_items"], f"{path}.line_items")
+    if len(items) > MAX_LINES:
+        raise Bad(f"{path}.line_items", f"holds more than {MAX_LINES} lines")
+    placed_at, updated_at = _times(payload, path)
+    currency = text(payload.get("currency"), 3).upper() or "XXX"
+    totals = totals_of(payload, items, currency, path)
+    lines, refunds = _lines_and_refunds(payload, items, currency, path)
+    status = text(payload.get("financial_status"), 50).lower()
+    return CanonicalOrder(
+        external_id=external_id,
+        number=_number(payload, external_id),
+        placed_at=placed_at,
+        updated_at=updated_at,
+        financial_status=status,
+        paid=status in PAID if status else totals.total == 0,
+        cancelled=bool(payload.get("cancelled_at")),
+        test=payload.get("test") is True,
+        currency=currency,
+        totals=totals,
+        lines=lines,
+        recipient=_recipient(payload, items, lines, path),
+        refunds=refunds,
+        tags=_tags(payload.get("tags")),
+        source=text(payload.get("source_name"), 100),
+    )
+
+
+def _times(payload: Mapping[str, Any], path: str) -> tuple[datetime, datetime]:
+    """When it was placed and when it was last changed; each falls back to the other times of the payload."""
+    created = moment(payload.get("created_at"), f"{path}.created_at")
+    processed = moment(payload.get("processed_at"), f"{path}.processed_at")
+    updated = moment(payload.get("updated_at"), f"{path}.updated_at") or created or processed
+    if updated is None:
+        raise Bad(f"{path}.updated_at", "is missing, and so are created_at and processed_at")
+    return created or processed or updated, updated
+
+
+def _number(payload: Mapping[str, Any], external_id: str) -> str:
+    name = text(payload.get("name"), 100).strip()
+    if name:
+        return name
+    number = text(payload.get("order_number"), 50).strip()
+    return f"#{number}" if number else external_id
+
+
+def _tags(value: Any) -> tuple[str, ...]:
+    words = value.split(",") if isinstance(value, str) else value if isinstance(value, list) else ()
+    return tuple(sorted({text(word, 255).strip() for word in words} - {""}))
+
+
+def _line_ids(items: Sequence[Mapping[str, Any]], path: str) -> list[str]:
+    """The id of each line; a line without one (drafts, imports) is known by its position. No id comes twice."""
+    found: list[str] = []
+    for position, item in enumerate(items):
+        where = f"{path}.line_items[{position}]"
+        line_id = identifier(item.get("id"), f"{where}.id") or identifier(
+            item.get("admin_graphql_api_id"), f"{where}.admin_graphql_api_id"
+        )
+        found.append(line_id or f"line-{position + 1}")
+    if len(set(found)) < len(found):
+        raise Bad(f"{path}.line_items", "holds the same line id twice")
+    return found
+
+
+def _lines_and_refunds(
+    payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], currency: str, path: str
+) -> tuple[tuple[CanonicalLine, ...], tuple[CanonicalRefund, ...]]:
+    ids = _line_ids(items, path)
+    refunds = _refunds(payload, path)
+    shipped = _shipped(payload, path)
+    of_line: dict[str, list[RefundedUnits]] = defaultdict(list)
+    for units in (units for _, several in refunds for units in several):
+        of_line[units.line_id].append(units)
+    status = text(payload.get("fulfillment_status"), 50).lower()
+    lines = []
+    after_shipping: dict[int, int] = {}
+    for position, (line_id, item) in enumerate(zip(ids, items, strict=True)):
+        where = f"{path}.line_items[{position}]"
+        outcome = settle_line(_counts(item, status, where), of_line[line_id], shipped.get(line_id, ()))
+        for units, count in zip(of_line[line_id], outcome.refunded_after_shipping, strict=True):
+            after_shipping[id(units)] = count
+        lines.append(_line(line_id, position, item, outcome, currency, where))
+    canonical = tuple(
+        CanonicalRefund(refund_id, tuple(_refund_lines(several, after_shipping))) for refund_id, several in refunds
+    )
+    return tuple(lines), canonical
+
+
+def _counts(item: Mapping[str, Any], order_status: str, path: str) -> LineCounts:
+    quantity = whole(item.get("quantity"), f"{path}.quantity")
+    if quantity is None:
+        raise Bad(f"{path}.quantity", "is missing")
+    return LineCounts(
+        quantity=quantity,
+        current=whole(item.get("current_quantity"), f"{path}.current_quantity"),
+        fulfillable=whole(item.get("fulfillable_quantity"), f"{path}.fulfillable_quantity"),
+        status=text(item.get("fulfillment_status"), 50).lower() or ("fulfilled" if order_status == "fulfilled" else ""),
+    )
+
+
+def _line(
+    line_id: str, position: int, item: Mapping[str, Any], units: LineUnits, currency: str, path: str
+) -> CanonicalLine:
+    gift_card = item.get("gift_card") is True
+    title = text(item.get("title")) or text(item.get("name"))
+    variant = text(item.get("variant_title"), 255).strip()
+    ships = item.get("requires_shipping")
+    return CanonicalLine(
+        line_id=line_id,
+        position=position,
+        listing_id=identifier(item.get("variant_id"), f"{path}.variant_id"),
+        product_id=identifier(item.get("product_id"), f"{path}.product_id"),
+        sku=key_text(item.get("sku"), f"{path}.sku"),
+        title=f"{title} / {variant}" if variant and variant != "Default Title" else title,
+        quantity=whole(item.get("quantity"), f"{path}.quantity") or 0,
+        kept=units.kept,
+        fulfilled=units.fulfilled,
+        requires_shipping=ships is not False and not gift_card and not is_tip(item),
+        unit_price=_money(shop_amount(item, "price", path), currency),
+        discount=_money(line_discount(item, path), currency),
+        tax=_money(taxes_of(item, path), currency),
+    )
+
+
+def _money(value: Decimal | None, currency: str) -> Decimal:
+    return as_written(value or ZERO, currency)
+
+
+def _refunds(payload: Mapping[str, Any], path: str) -> list[tuple[str, list[RefundedUnits]]]:
+    found = []
+    for i, refund in enumerate(records(payload.get("refunds"), f"{path}.refunds")):
+        where = f"{path}.refunds[{i}]"
+        refund_id = identifier(refund.get("id"), f"{where}.id") or f"refund-{i + 1}"
+        at = moment(refund.get("created_at") or refund.get("processed_at"), f"{where}.created_at")
+        several = []
+        for j, item in enumerate(records(refund.get("refund_line_items"), f"{where}.refund_line_items")):
+            spot = f"{where}.refund_line_items[{j}]"
+            line_id = identifier(item.get("line_item_id"), f"{spot}.line_item_id") or identifier(
+                record(item.get("line_item"), f"{spot}.line_item").get("id"), f"{spot}.line_item.id"
+            )
+            quantity = whole(item.get("quantity"), f"{spot}.quantity") or 0
+            if line_id is not None and quantity:
+                word = text(item.get("restock_type"), 50).lower()
+                several.append(RefundedUnits(refund_id, line_id, quantity, word, at))
+        found.append((refund_id, several))
+    return found
+
+
+def _refund_lines(several: Sequence[RefundedUnits], after_shipping: Mapping[int, int]) -> list[CanonicalRefundLine]:
+    """One refund line may cover units that had shipped and units that had not: these become two."""
+    lines = []
+    for units in several:
+        shipped = after_shipping.get(id(units), 0)
+        restock = units.restock_type in _RESTOCKED
+        for quantity, left in ((shipped, True), (units.quantity - shipped, False)):
+            if quantity:
+                lines.append(CanonicalRefundLine(units.line_id, quantity, left, restock))
+    return lines
+
+
+def _shipped(payload: Mapping[str, Any], path: str) -> dict[str, list[ShippedUnits]]:
+    found: dict[str, list[ShippedUnits]] = defaultdict(list)
+    for i, fulfillment in enumerate(records(payload.get("fulfillments"), f"{path}.fulfillments")):
+        where = f"{path}.fulfillments[{i}]"
+        status = text(fulfillment.get("status"), 50).lower()
+        if status in _NOT_LEAVING:
+            continue
+        at = moment(fulfillment.get("created_at"), f"{where}.created_at")
+        for j, item in enumerate(records(fulfillment.get("line_items"), f"{where}.line_items")):
+            line_id = identifier(item.get("id"), f"{where}.line_items[{j}].id")
+            quantity = whole(item.get("quantity"), f"{where}.line_items[{j}].quantity") or 0
+            if line_id is not None and quantity:
+                found[line_id].append(ShippedUnits(line_id, quantity, status == "success", at))
+    return found
+
+
+def _recipient(
+    payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], lines: Sequence[CanonicalLine], path: str
+) -> CanonicalRecipient:
+    customer = record(payload.get("customer"), f"{path}.customer")
+    address = record(payload.get("shipping_address"), f"{path}.shipping_address")
+    attributes = _pairs(payload.get("note_attributes"), f"{path}.note_attributes", "")
+    for item, line in zip(items, lines, strict=True):
+        where = f"{path}.line_items[{line.position}].properties"
+        attributes += _pairs(item.get("properties"), where, f"line {line.line_id}: ")
+    return CanonicalRecipient(
+        address=_address(address) if address else None,
+        email=text(payload.get("email") or payload.get("contact_email") or customer.get("email"), 320),
+        note=text(payload.get("note"), 5000),
+        attributes=tuple(attributes),
+    )
+
+
+def _pairs(value: Any, path: str, prefix: str) -> list[tuple[str, str]]:
+    """Custom attributes: a list of name and value; very old payloads hold an object instead."""
+    if isinstance(value, Mapping):
+        return [(prefix + text(name, 255), text(told, 5000)) for name, told in value.items()]
+    return [(prefix + text(one.get("name"), 255), text(one.get("value"), 5000)) for one in records(value, path)]
+
+
+def _address(address: Mapping[str, Any]) -> CanonicalAddress:
+    name = text(address.get("name"), 255).strip()
+    if not name:
+        name = f"{text(address.get('first_name'), 120)} {text(address.get('last_name'), 120)}".strip()
+    streets = (text(address.get("address1"), 255).strip(), text(address.get("address2"), 255).strip())
+    return CanonicalAddress(
+        name=name,
+        company=text(address.get("company"), 255),
+        street=tuple(street for street in streets if street),
+        city=text(address.get("city"), 255),
+        region=text(address.get("province_code"), 100) or text(address.get("province"), 100),
+        postcode=text(address.get("zip"), 50),
+        country=text(address.get("country_code"), 100) or text(address.get("country"), 100),
+        phone=text(address.get("phone"), 50),
+    )
