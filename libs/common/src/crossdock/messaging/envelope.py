@@ -62,9 +62,14 @@ class Undecodable(Exception):
     """A message that cannot be read; its text is one sentence without input values."""
 
 
-def outgoing(event: Event, *, source: str, cause: Received | None, traceparent: str | None) -> Outgoing:
-    """Wrap a new event for publishing by service `source`; `traceparent` ties it to the trace of its cause."""
-    message_id = new_id()
+def outgoing(
+    event: Event, *, source: str, cause: Received | None, traceparent: str | None, message_id: UUID | None = None
+) -> Outgoing:
+    """Wrap a new event for publishing by service `source`; `traceparent` ties it to the trace of its cause.
+
+    `message_id` is a UUIDv7 that the publisher has made already, else a new one is made.
+    """
+    message_id = message_id or new_id()
     correlation = cause.raw.correlation_id if cause is not None and not _names_order(event) else None
     headers: dict[str, str | int] = {
         "cloudEvents_specversion": "1.0",

@@ -26,6 +26,17 @@ INSERT = text(f"""
     FROM unnest(CAST(:id AS uuid[]), CAST(:type AS text[]), CAST(:exchange AS text[]), CAST(:routing_key AS text[]),
                 CAST(:correlation_id AS text[]), CAST(:headers AS bytea[]), CAST(:body AS bytea[])) AS m
 """)  # noqa: S608
+INSERT_FRESH = f"""
+    INSERT INTO outbox ({COLUMNS}, not_before)
+    SELECT m.*, now() + make_interval(secs => {WRITER_GRACE_SECONDS})
+    FROM unnest(CAST(:outbox_id AS uuid[]), CAST(:outbox_type AS text[]), CAST(:outbox_exchange AS text[]),
+                CAST(:outbox_routing_key AS text[]), CAST(:outbox_correlation_id AS text[]),
+                CAST(:outbox_headers AS bytea[]), CAST(:outbox_body AS bytea[]))
+         AS m(id, type, exchange, routing_key, correlation_id, headers, body)
+    WHERE m.id IN (SELECT id FROM fresh)
+"""  # noqa: S608
+"""For a statement whose `WITH fresh AS (INSERT … ON CONFLICT DO NOTHING RETURNING id)` decides which messages exist;
+takes the parameters of `fresh_arrays`. The statement's transaction tells `Tx.stored` which they were."""
 LOST = text(f"""
     SELECT {COLUMNS} FROM outbox WHERE not_before <= now() ORDER BY not_before LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608
@@ -68,6 +79,11 @@ def _arrays(messages: Sequence[Outgoing]) -> dict[str, list[Any]]:
         "headers": [orjson.dumps(m.headers) for m in messages],
         "body": [m.body for m in messages],
     }
+
+
+def fresh_arrays(messages: Sequence[Outgoing]) -> dict[str, list[Any]]:
+    """The parameters of INSERT_FRESH."""
+    return {f"outbox_{name}": values for name, values in _arrays(messages).items()}
 
 
 def _message(row: Row[Any]) -> Outgoing:

@@ -20,6 +20,7 @@ class Tx:
     def __init__(self, connection: AsyncConnection, service: str, causes: Mapping[int, Received]) -> None:
         self.now = utc_now()
         self.outgoing: list[Outgoing] = []
+        self.in_outbox: list[Outgoing] = []
         self._connection = connection
         self._service = service
         self._causes = causes
@@ -42,6 +43,10 @@ class Tx:
         """Publish a ready message (a replay) when this transaction commits."""
         self.outgoing.append(message)
 
+    def stored(self, messages: Iterable[Outgoing]) -> None:
+        """A statement of this transaction wrote these to the outbox itself (`outbox.INSERT_FRESH`)."""
+        self.in_outbox.extend(messages)
+
     def received(self, event: Event) -> Received:
         """The message that carried an event being handled."""
         return self._causes[id(event)]
@@ -59,5 +64,5 @@ async def transaction(database: Database, causes: Iterable[Received] = ()) -> As
             yield tx
             if tx.outgoing:
                 await outbox.insert(tx, tx.outgoing)
-    if tx.outgoing:
-        database.committed(tx.outgoing)
+    if tx.in_outbox or tx.outgoing:
+        database.committed([*tx.in_outbox, *tx.outgoing])
