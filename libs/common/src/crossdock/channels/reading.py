@@ -17,6 +17,7 @@ MAX_QUANTITY = 1_000_000
 MAX_AMOUNT = Decimal(10) ** 15
 """No order costs this much in any currency; sums below it stay exact in Decimal's 28 digits."""
 
+_PLAIN_AMOUNT = re.compile(r"\d{1,12}(\.\d{1,6})?", re.ASCII)
 _AMOUNT = re.compile(r"[+-]?\d{1,15}(\.\d{0,30})?([eE][+-]?\d{1,2})?", re.ASCII)
 _SMALLEST = Decimal("0.000001")
 _WHOLE = re.compile(r"[+-]?\d{1,30}", re.ASCII)
@@ -78,16 +79,14 @@ def identifier(value: Any, path: str) -> str | None:
         return None
     if isinstance(value, Decimal):
         value = _integral(value)
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**30:
+        return str(value)
     if isinstance(value, str):
         gid = _GID.fullmatch(value.strip())
         found = clean(gid.group(1) if gid else value).strip()
-    elif isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**30:
-        found = str(value)
-    else:
-        raise Bad(path, "is not an id")
-    if not found or len(found) > 100 or any(character.isspace() for character in found):
-        raise Bad(path, "is not an id")
-    return found
+        if len(found) <= 100 and found.split() == [found]:
+            return found
+    raise Bad(path, "is not an id")
 
 
 def _integral(value: Decimal) -> int | None:
@@ -116,6 +115,8 @@ def amount(value: Any, path: str) -> Decimal | None:
     """An amount of money, at most six decimals, or None when missing; accepts numbers and texts. Raises Bad."""
     if value is None or value == "":
         return None
+    if isinstance(value, str) and _PLAIN_AMOUNT.fullmatch(value):
+        return Decimal(value)
     if isinstance(value, bool) or not isinstance(value, int | Decimal | str):
         raise Bad(path, "is not an amount of money")
     if not isinstance(value, str) and value != 0 and abs(Decimal(value).adjusted()) > 30:

@@ -20,10 +20,7 @@ async def submit_request(access: ChannelAccess, request: ShipRequest) -> Request
         "reference": request.reference,
         "order_number": request.order_number,
         "recipient": request.recipient,
-        "lines": [
-            {"line_id": line.line_id, "sku": line.sku, "quantity": line.quantity, "title": line.title}
-            for line in request.lines
-        ],
+        "lines": [{"line_id": line.line_id, "sku": line.sku, "quantity": line.quantity} for line in request.lines],
         "note": text(request.recipient.get("note"), 5000),
     }
     headers = _headers(access) | {"idempotency-key": request.reference}

@@ -75,6 +75,7 @@ class ShopifyClient:
             sentence = f"Shopify answered {operation} with something else than JSON"
             raise Unknown(f"{sentence}: it may have happened") if write else Retryable(sentence)
         _raise_for_errors(payload, operation, write)
+        _raise_for_search(payload, operation)
         data = payload.get("data")
         if not isinstance(data, Mapping):
             sentence = f"Shopify answered {operation} without data"
@@ -127,6 +128,14 @@ def _raise_for_errors(payload: Mapping[str, Any], operation: str, write: bool) -
     if code == "ACCESS_DENIED":
         raise Permanent(f"the app lacks a scope that {operation} needs: {message}", code)
     raise Permanent(f"Shopify refused {operation}: {message}", code or "graphql_error")
+
+
+def _raise_for_search(payload: Mapping[str, Any], operation: str) -> None:
+    """An unknown search filter is no error to Shopify: it is dropped, everything matches, and a warning stands here."""
+    extensions = payload.get("extensions")
+    searches = extensions.get("search") if isinstance(extensions, Mapping) else None
+    if any(isinstance(one, Mapping) and one.get("warnings") for one in searches or ()):
+        raise Permanent(f"Shopify ignored a filter of {operation}, so its answer holds too much", "search_warning")
 
 
 def _first_error(errors: Any) -> tuple[str, str]:

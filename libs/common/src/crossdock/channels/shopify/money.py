@@ -7,14 +7,31 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
-from crossdock.channels.model import Totals
-from crossdock.channels.reading import MAX_AMOUNT, Bad, amount, record, records
+from crossdock.channels.model import CanonicalLine, Totals
+from crossdock.channels.reading import MAX_AMOUNT, Bad, amount, record, records, text
 
 ZERO = Decimal(0)
 
 _NO_DECIMALS = frozenset(
-    ("BIF", "CLP", "DJF", "GNF", "ISK", "JPY", "KMF", "KRW", "PYG", "RWF", "UGX", "UYI", "VND", "VUV", "XAF", "XOF")
-    + ("XPF",)
+    (
+        "BIF",
+        "CLP",
+        "DJF",
+        "GNF",
+        "ISK",
+        "JPY",
+        "KMF",
+        "KRW",
+        "PYG",
+        "RWF",
+        "UGX",
+        "UYI",
+        "VND",
+        "VUV",
+        "XAF",
+        "XOF",
+        "XPF",
+    )
 )
 _THREE_DECIMALS = frozenset(("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND"))
 
@@ -24,17 +41,25 @@ def currency_decimals(currency: str) -> int:
     return 0 if currency in _NO_DECIMALS else 3 if currency in _THREE_DECIMALS else 2
 
 
+def currency_of(order: Mapping[str, Any]) -> str:
+    """The shop currency of an order; `XXX`, which ISO 4217 reserves for none, when the payload names none."""
+    return text(order.get("currency"), 3).upper() or "XXX"
+
+
 def as_written(value: Decimal, currency: str) -> Decimal:
     """The same amount with the currency's decimals, more only where it needs them: 13.5 and 13.500 become 13.50."""
+    decimals = currency_decimals(currency)
+    if value and value.as_tuple().exponent == -decimals:
+        return value
     needed = -int(value.normalize().as_tuple().exponent) if value else 0
-    return value.quantize(Decimal(1).scaleb(-max(needed, currency_decimals(currency)))) + ZERO
+    return value.quantize(Decimal(1).scaleb(-max(needed, decimals))) + ZERO
 
 
 def shop_amount(owner: Mapping[str, Any], key: str, path: str) -> Decimal | None:
     """`owner[key]`, or the shop money of `owner[key_set]`, or None when neither is there. Raises Bad."""
-    found = amount(owner.get(key), f"{path}.{key}") if not isinstance(owner.get(key), Mapping) else None
-    if found is not None:
-        return found
+    plain = owner.get(key)
+    if plain is not None and plain != "" and not isinstance(plain, Mapping):
+        return amount(plain, f"{path}.{key}")
     money = record(record(owner.get(f"{key}_set"), f"{path}.{key}_set").get("shop_money"), f"{path}.{key}_set")
     return amount(money.get("amount"), f"{path}.{key}_set.shop_money.amount")
 
@@ -67,16 +92,22 @@ def is_tip(line: Mapping[str, Any]) -> bool:
     return bool(line.get("tip_payment_gateway") or line.get("tip_payment_method"))
 
 
-def totals_of(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], currency: str, path: str) -> Totals:
-    """Add up an order's parts in shop currency and compare them with its total. Raises Bad."""
+def totals_of(
+    order: Mapping[str, Any], items: Sequence[Mapping[str, Any]], lines: Sequence[CanonicalLine], path: str
+) -> Totals:
+    """Add up an order's parts in shop currency and compare them with its total; `lines` are those of `items`.
+
+    Raises Bad.
+    """
+    currency = currency_of(order)
     total = shop_amount(order, "total_price", path)
     tips = shop_amount(order, "total_tip_received", path) or ZERO
-    amounts = [_line_amount(line, f"{path}.line_items[{i}]") for i, line in enumerate(lines)]
-    tip_lines = _tip_lines(lines, amounts, tips)
+    amounts = [line.unit_price * line.quantity for line in lines]
+    tip_lines = _tip_lines(items, amounts, tips)
     tips = tips or sum((amounts[i] for i in tip_lines), ZERO)
     goods = sum((value for i, value in enumerate(amounts) if i not in tip_lines), ZERO)
     shipping, shipping_off = _shipping(order, path)
-    off = _discounts(order, lines, shipping_off, path)
+    off = _discounts(order, items, lines, shipping_off, path)
     tax = _tax(order, lines, path)
     duties = shop_amount(order, "original_total_duties", path) or ZERO
     included = order.get("taxes_included") is True
@@ -85,31 +116,32 @@ def totals_of(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], curr
         total = summed
     difference = total - summed
     reason = _reason(order, difference, goods, off, len(lines), currency, path) if difference else ""
-    parts = (goods, off, tax, shipping, tips, duties, total, difference)
-    if any(abs(part) >= MAX_AMOUNT for part in parts):
+    if any(abs(part) >= MAX_AMOUNT for part in (goods, off, tax, shipping, tips, duties, total, difference)):
         raise Bad(path, "adds up to no plausible amount of money")
     return Totals(
-        currency,
-        *(as_written(part, currency) for part in parts),
+        currency=currency,
+        lines=as_written(goods, currency),
+        discounts=as_written(off, currency),
+        tax=as_written(tax, currency),
+        shipping=as_written(shipping, currency),
+        tips=as_written(tips, currency),
+        duties=as_written(duties, currency),
+        total=as_written(total, currency),
+        difference=as_written(difference, currency),
         difference_reason=reason,
         taxes_included=included,
     )
 
 
-def _line_amount(line: Mapping[str, Any], path: str) -> Decimal:
-    quantity = amount(line.get("quantity"), f"{path}.quantity") or ZERO
-    return (shop_amount(line, "price", path) or ZERO) * quantity
-
-
-def _tip_lines(lines: Sequence[Mapping[str, Any]], amounts: Sequence[Decimal], tips: Decimal) -> set[int]:
-    """The lines that are the tip. Marked ones; else, since GraphQL marks none, the first line of no product that
-    does not ship and costs exactly the tip."""
-    marked = {i for i, line in enumerate(lines) if is_tip(line)}
+def _tip_lines(items: Sequence[Mapping[str, Any]], amounts: Sequence[Decimal], tips: Decimal) -> set[int]:
+    """The lines that are the tip, which `total_tip_received` counts too: the marked ones, else the first line of no
+    product that does not ship and costs exactly the tip."""
+    marked = {i for i, item in enumerate(items) if is_tip(item)}
     if marked or not tips:
         return marked
-    for i, line in enumerate(lines):
-        bare = line.get("variant_id") is None and line.get("product_id") is None and not line.get("gift_card")
-        if bare and line.get("requires_shipping") is False and amounts[i] == tips:
+    for i, item in enumerate(items):
+        bare = item.get("variant_id") is None and item.get("product_id") is None and not item.get("gift_card")
+        if bare and item.get("requires_shipping") is False and amounts[i] == tips:
             return {i}
     return set()
 
@@ -137,25 +169,28 @@ def _shipping(order: Mapping[str, Any], path: str) -> tuple[Decimal, Decimal | N
 
 
 def _discounts(
-    order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], shipping_off: Decimal | None, path: str
+    order: Mapping[str, Any],
+    items: Sequence[Mapping[str, Any]],
+    lines: Sequence[CanonicalLine],
+    shipping_off: Decimal | None,
+    path: str,
 ) -> Decimal:
-    """Allocations of lines and shipping; where the payload allocates nothing to lines, the order's total."""
+    """Allocations of lines and shipping; where the payload allocates nothing to lines, the order's own total."""
     told = shop_amount(order, "total_discounts", path)
-    if told is not None and not any(line.get("discount_allocations") for line in lines):
+    if told is not None and not any(item.get("discount_allocations") for item in items):
         return told
-    off = sum((line_discount(line, f"{path}.line_items[{i}]") for i, line in enumerate(lines)), ZERO)
-    return off + (shipping_off or ZERO)
+    return sum((line.discount for line in lines), ZERO) + (shipping_off or ZERO)
 
 
-def _tax(order: Mapping[str, Any], lines: Sequence[Mapping[str, Any]], path: str) -> Decimal:
+def _tax(order: Mapping[str, Any], lines: Sequence[CanonicalLine], path: str) -> Decimal:
     told = shop_amount(order, "total_tax", path)
     if told is not None:
         return told
     if order.get("tax_lines"):
         return taxes_of(order, path)
     shipping = records(order.get("shipping_lines"), f"{path}.shipping_lines")
-    on_lines = sum((taxes_of(line, f"{path}.line_items[{i}]") for i, line in enumerate(lines)), ZERO)
-    return on_lines + sum((taxes_of(line, f"{path}.shipping_lines[{i}]") for i, line in enumerate(shipping)), ZERO)
+    on_shipping = sum((taxes_of(one, f"{path}.shipping_lines[{i}]") for i, one in enumerate(shipping)), ZERO)
+    return sum((line.tax for line in lines), ZERO) + on_shipping
 
 
 def _reason(

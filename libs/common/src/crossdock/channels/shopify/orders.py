@@ -20,7 +20,16 @@ from crossdock.channels.model import (
     CanonicalRefundLine,
 )
 from crossdock.channels.reading import Bad, identifier, key_text, moment, record, records, text, whole
-from crossdock.channels.shopify.money import ZERO, as_written, is_tip, line_discount, shop_amount, taxes_of, totals_of
+from crossdock.channels.shopify.money import (
+    ZERO,
+    as_written,
+    currency_of,
+    is_tip,
+    line_discount,
+    shop_amount,
+    taxes_of,
+    totals_of,
+)
 from crossdock.channels.shopify.quantities import LineCounts, LineUnits, RefundedUnits, ShippedUnits, settle_line
 
 PAID = frozenset({"paid", "partially_refunded"})
@@ -42,9 +51,9 @@ def order_of(payload: Mapping[str, Any], path: str = "order") -> CanonicalOrder:
     if len(items) > MAX_LINES:
         raise Bad(f"{path}.line_items", f"holds more than {MAX_LINES} lines")
     placed_at, updated_at = _times(payload, path)
-    currency = text(payload.get("currency"), 3).upper() or "XXX"
-    totals = totals_of(payload, items, currency, path)
+    currency = currency_of(payload)
     lines, refunds = _lines_and_refunds(payload, items, currency, path)
+    totals = totals_of(payload, items, lines, path)
     status = text(payload.get("financial_status"), 50).lower()
     return CanonicalOrder(
         external_id=external_id,
