@@ -1,1 +1,1 @@
-"""Simulators of stores, marketplaces and a 3PL; they share no code with the services, so that neither hides the other's faults."""
+"""Simulators of the systems Crossdock talks to, independent of Crossdock itself: nothing of it is imported here."""

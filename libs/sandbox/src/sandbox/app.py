@@ -1,0 +1,36 @@
+"""The sandbox as one HTTP application: stores under /shopify, the 3PL under /3pl, their strings under /_control."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from sandbox import control, control_shopify, control_threepl
+from sandbox.shopify import api as shopify
+from sandbox.threepl import api as threepl
+from sandbox.world import World
+
+
+def create_app(seed: int = 1, control_enabled: bool = True) -> FastAPI:
+    """A sandbox with nothing in it. `control_enabled` opens /_control, which asks for no token: loopback only."""
+    world = World.new(seed)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        yield
+        world.clock.cancel_all()
+        await world.courier.close()
+
+    app = FastAPI(title="Crossdock sandbox", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)
+    app.state.world = world
+
+    @app.get("/healthz")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    app.include_router(shopify.routes(world))
+    app.include_router(threepl.routes(world))
+    if control_enabled:
+        for part in (control, control_shopify, control_threepl):
+            app.include_router(part.routes(world))
+    return app

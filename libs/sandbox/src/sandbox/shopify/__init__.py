@@ -1,0 +1,1 @@
+"""A Shopify store: Admin GraphQL API, REST-shaped webhooks, fulfillment orders, throttling."""

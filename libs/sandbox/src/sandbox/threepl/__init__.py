@@ -1,0 +1,1 @@
+"""A third-party warehouse: takes requests, ships them, and tells by signed webhooks."""

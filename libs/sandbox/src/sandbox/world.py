@@ -1,0 +1,36 @@
+"""Everything one sandbox holds, in memory: its clock, its webhook courier, its stores and 3PL accounts."""
+
+import random
+from dataclasses import dataclass, field
+
+from sandbox.clock import Clock
+from sandbox.delivery import Courier
+from sandbox.shopify.state import Store
+from sandbox.threepl.state import Account
+
+
+@dataclass
+class World:
+    """The state behind every endpoint. The same seed gives the same ids and the same misfortunes."""
+
+    seed: int
+    clock: Clock
+    rng: random.Random
+    courier: Courier
+    stores: dict[str, Store] = field(default_factory=dict)
+    accounts: dict[str, Account] = field(default_factory=dict)
+
+    @classmethod
+    def new(cls, seed: int) -> "World":
+        """An empty world."""
+        clock, rng = Clock(), random.Random(seed)  # noqa: S311 - misfortunes, not secrets
+        return cls(seed, clock, rng, Courier(clock, rng))
+
+    def reset(self) -> None:
+        """Forget everything; the clock goes back to real pace."""
+        self.clock.cancel_all()
+        self.clock.set(speed=1.0)
+        self.courier.reset()
+        self.rng.seed(self.seed)
+        self.stores.clear()
+        self.accounts.clear()
