@@ -13,9 +13,9 @@ import httpx
 import psutil
 import pytest
 
-from crossdock.local import files, supervisor
+from crossdock.local import files, postgres, supervisor
 from crossdock.local.ready import answers
-from crossdock.local.servers import Servers, choose_servers
+from crossdock.local.servers import Servers, choose_servers, private_postgres_for_tests
 
 pytestmark = pytest.mark.slow
 
@@ -38,9 +38,9 @@ async def test_servers_keep_data_from_one_start_to_the_next_and_die_with_a_kille
     servers = private(run_dir, said)
     assert [sentence.split(":")[0] for sentence in said if "private" in sentence] == ["Postgres", "RabbitMQ"]
     supervisor.start([servers.processes], run_dir)
-    postgres = await asyncpg.connect(servers.postgres_admin_url)
-    await postgres.execute("CREATE TABLE kept AS SELECT 7 AS number")
-    await postgres.close()
+    connection = await asyncpg.connect(servers.postgres_admin_url)
+    await connection.execute("CREATE TABLE kept AS SELECT 7 AS number")
+    await connection.close()
     broker = servers.broker
     async with httpx.AsyncClient(auth=(broker.user, broker.password), trust_env=False) as management:
         (await management.put(f"{broker.management_url}/api/vhosts/kept")).raise_for_status()
@@ -56,9 +56,9 @@ async def test_servers_keep_data_from_one_start_to_the_next_and_die_with_a_kille
         time.sleep(0.05)
 
     supervisor.start([private(run_dir, said).processes], run_dir)
-    postgres = await asyncpg.connect(servers.postgres_admin_url)
-    assert await postgres.fetchval("SELECT number FROM kept") == 7
-    await postgres.close()
+    connection = await asyncpg.connect(servers.postgres_admin_url)
+    assert await connection.fetchval("SELECT number FROM kept") == 7
+    await connection.close()
     async with httpx.AsyncClient(auth=(broker.user, broker.password), trust_env=False) as management:
         assert (await management.get(f"{broker.management_url}/api/vhosts/kept")).status_code == 200
     began = time.monotonic()
@@ -94,3 +94,18 @@ def test_a_port_that_someone_took_is_replaced_and_the_others_stay(tmp_path: Path
 def test_a_secret_is_made_once_and_only_its_owner_reads_it(tmp_path: Path) -> None:
     assert files.secret(tmp_path, "postgres") == files.secret(tmp_path, "postgres") != files.secret(tmp_path, "broker")
     assert stat.S_IMODE((tmp_path / "secrets.json").stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has to be hidden from Postgres")
+async def test_postgres_starts_for_root_below_a_closed_folder_without_user_namespaces(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    works = postgres._works
+    monkeypatch.setattr(postgres, "_works", lambda prefix: prefix[0] != "unshare" and works(prefix))
+    closed = run_dir / "closed"
+    closed.mkdir(mode=0o700)
+    url, process = private_postgres_for_tests(closed / "base", run_dir / "tools", print)
+    supervisor.start([[process]], run_dir)
+    connection = await asyncpg.connect(url)
+    assert await connection.fetchval("SELECT 1") == 1
+    await connection.close()

@@ -14,8 +14,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-# What a package needs at run time, without what only its installation or an optional part needs.
-_SKIPPED = ("libllvm*", "*-perl", "libpam*", "libc6", "libc-bin", "libgcc-s1", "libstdc++6")
+# Parts of our own servers are unpacked whole, even where the machine has some of them; of the rest only libraries
+# that it lacks, and of these none that only an installation or an optional part needs.
+_OURS = ("erlang-*", "postgresql-[0-9]*", "postgresql-client-[0-9]*", "python3-pip-whl", "rabbitmq-server")
+_LIBRARIES = ("lib*", "tzdata")
+_NEEDLESS = ("libllvm*", "lib*-perl", "libc6", "libgcc-s1", "libstdc++6")
 
 
 class PackagesUnavailable(Exception):
@@ -45,7 +48,9 @@ def _fetch_and_unpack(packages: list[str], scratch: Path, destination: Path) -> 
     for folder in ("lists/partial", "cache/archives/partial", "debs"):
         (scratch / folder).mkdir(parents=True)
     updated = _apt(scratch, "update")
-    resolved = _apt(scratch, "install", "--yes", "--no-install-recommends", "--reinstall", "--print-uris", *packages)
+    resolved = _apt(
+        scratch, "install", "--yes", "--no-install-recommends", "--print-uris", *packages, nothing_installed=True
+    )
     names = _needed(resolved.stdout)
     if resolved.returncode or not names:
         raise PackagesUnavailable(_sentence(packages, updated, resolved))
@@ -58,11 +63,21 @@ def _fetch_and_unpack(packages: list[str], scratch: Path, destination: Path) -> 
 
 
 def _needed(uris: str) -> list[str]:
-    names = re.findall(r"^'[^']*' ([^_ ]+)_", uris, flags=re.MULTILINE)
-    return sorted(name for name in set(names) if not any(fnmatch.fnmatch(name, skipped) for skipped in _SKIPPED))
+    names = set(re.findall(r"^'[^']*' ([^_ ]+)_", uris, flags=re.MULTILINE))
+    query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status} ${Package}\n"]
+    known = subprocess.run(query, capture_output=True, text=True, check=True).stdout.splitlines()
+    installed = {line.split()[1] for line in known if line.startswith("installed ")}
+    lacking = {name for name in names - installed if _matches(name, _LIBRARIES) and not _matches(name, _NEEDLESS)}
+    return sorted(lacking | {name for name in names if _matches(name, _OURS)})
 
 
-def _apt(scratch: Path, command: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+def _matches(name: str, patterns: tuple[str, ...]) -> bool:
+    return any(fnmatch.fnmatch(name, pattern) for pattern in patterns)
+
+
+def _apt(
+    scratch: Path, command: str, *arguments: str, nothing_installed: bool = False
+) -> subprocess.CompletedProcess[str]:
     options = {
         "Dir::State::lists": f"{scratch}/lists",
         "Dir::Cache": f"{scratch}/cache",
@@ -71,6 +86,8 @@ def _apt(scratch: Path, command: str, *arguments: str) -> subprocess.CompletedPr
         "Acquire::Languages": "none",
         "Acquire::Retries": "2",
     }
+    if nothing_installed:
+        options["Dir::State::status"] = "/dev/null"
     flags = [part for name, value in options.items() for part in ("-o", f"{name}={value}")]
     return subprocess.run(
         ["apt-get", "-q", *flags, command, *arguments],

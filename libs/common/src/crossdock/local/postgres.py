@@ -122,18 +122,23 @@ def _without_root(base: Path) -> list[str]:
         return []
     namespace = ["unshare", "--user", f"--map-user={_NOBODY}", f"--map-group={_NOBODY}"]
     nobody = ["setpriv", f"--reuid={_NOBODY}", f"--regid={_NOBODY}", "--clear-groups"]
-    nobody += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
-    if _works(namespace):
-        return namespace
-    if _works(nobody):
-        for folder, _, files in os.walk(base):
-            for path in (folder, *(os.path.join(folder, name) for name in files)):
-                os.chown(path, _NOBODY, _NOBODY)
-        return nobody
+    # With no_setuid_fixup also access(2), with which Postgres looks for its programs, heeds that capability.
+    nobody += ["--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--securebits=+no_setuid_fixup"]
+    for prefix, owner in ((namespace, 0), (nobody, _NOBODY)):
+        if _works(prefix):
+            _give(base, owner)
+            return prefix
     raise StartFailed(
         "Postgres refuses to run as root, and this machine allows neither a user namespace nor another user: "
         "run as an ordinary user, or set CROSSDOCK_POSTGRES_ADMIN_URL."
     )
+
+
+def _give(base: Path, owner: int) -> None:
+    if base.stat().st_uid != owner:
+        for folder, _, files in os.walk(base):
+            for path in (folder, *(os.path.join(folder, name) for name in files)):
+                os.chown(path, owner, owner)
 
 
 def _works(prefix: list[str]) -> bool:

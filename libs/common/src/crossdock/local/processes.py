@@ -49,6 +49,7 @@ class Child:
         self.log = log_dir / f"{spec.name}.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._watchdog: subprocess.Popen[bytes] | None = None
+        self._log_began = 0
 
     @property
     def pid(self) -> int | None:
@@ -61,6 +62,7 @@ class Child:
         if self.log.exists() and self.log.stat().st_size > _LOG_LIMIT_BYTES:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as output:
+            self._log_began = output.tell()
             try:
                 self._process = subprocess.Popen(
                     self.spec.argv,
@@ -115,11 +117,11 @@ class Child:
         self._watchdog = None
 
     def last_log_lines(self, count: int = 15) -> str:
-        """The end of its log, at most `count` lines."""
+        """The end of its log since its last start, at most `count` lines."""
         if not self.log.exists():
             return ""
         with self.log.open("rb") as log:
-            log.seek(max(0, self.log.stat().st_size - 16_384))
+            log.seek(max(self._log_began, self.log.stat().st_size - 16_384))
             return "\n".join(log.read().decode(errors="replace").splitlines()[-count:])
 
 
