@@ -77,8 +77,24 @@ def _speak_json(connection: Any, _record: Any) -> None:
     )
 
 
+class Json:
+    """A list that goes into an array of jsonb: bare, it would be taken for a further dimension of the array.
+
+    No dataclass, since orjson writes those by itself.
+    """
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Sequence[Any]) -> None:
+        self.value = value
+
+
 def _encode_json(value: Any) -> bytes:
-    return b"\x01" + orjson.dumps(value, default=str)
+    return b"\x01" + orjson.dumps(value, default=_plain)
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Json) else str(value)
 
 
 def _decode_json(data: bytes) -> Any:

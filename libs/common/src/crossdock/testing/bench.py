@@ -76,11 +76,11 @@ class HandlerBench:
         return lines
 
     async def empty(self) -> None:
-        """Empty every table of the service."""
-        tables = ", ".join(table.name for table in self._metadata.sorted_tables)
+        """Empty every table of the service, but for those marked as reference data."""
         async with self.database.engine.begin() as connection:
-            for table in tables.split(", "):
-                await connection.execute(text(f"DELETE FROM {table}"))  # noqa: S608
+            for table in reversed(self._metadata.sorted_tables):
+                if not table.info.get("reference"):
+                    await connection.execute(text(f"DELETE FROM {table.name}"))  # noqa: S608
         self.published.clear()
 
     @contextmanager

@@ -2,7 +2,8 @@
 
 import asyncio
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from sqlalchemy import make_url, text
@@ -50,7 +51,7 @@ class Templates:
         key = tuple(sorted(services))
         if key not in self._made:
             name = f"t{self._run}_{len(self._made)}"
-            asyncio.run(self._make(name, key))
+            _finish(self._make(name, key))
             self._made[key] = name
         return self._made[key]
 
@@ -58,12 +59,12 @@ class Templates:
         """A fresh copy of the template for these services."""
         template = self.template(services)
         name = f"{template}_{secrets.token_hex(4)}"
-        asyncio.run(_execute(self._admin_url, f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(template)}"))
+        _finish(_execute(self._admin_url, f"CREATE DATABASE {quoted(name)} TEMPLATE {quoted(template)}"))
         return TestDatabase(name, template, self._admin_url, self._password)
 
     def drop(self, database: TestDatabase) -> None:
         """Drop a copy, whoever is still connected."""
-        asyncio.run(_execute(self._admin_url, f"DROP DATABASE IF EXISTS {quoted(database.name)} WITH (FORCE)"))
+        _finish(_execute(self._admin_url, f"DROP DATABASE IF EXISTS {quoted(database.name)} WITH (FORCE)"))
 
     def close(self) -> None:
         """Drop the templates and their roles."""
@@ -72,7 +73,7 @@ class Templates:
                 role for service in key for role in (roles_of(name, service).runtime, roles_of(name, service).owner)
             ]
             drops = [f"DROP ROLE IF EXISTS {quoted(role)}" for role in roles]
-            asyncio.run(_execute(self._admin_url, f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)", *drops))
+            _finish(_execute(self._admin_url, f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)", *drops))
 
     async def _make(self, name: str, services: tuple[str, ...]) -> None:
         names = [roles_of(name, service) for service in services]
@@ -83,6 +84,12 @@ class Templates:
         made = TestDatabase(name, name, self._admin_url, self._password)
         for service in services:
             await migrate(made.url(service, owner=True), service)
+
+
+def _finish(work: Coroutine[None, None, None]) -> None:
+    """Run to the end in a thread of its own: a fixture may be set up while a test's loop turns."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(asyncio.run, work).result()
 
 
 async def _execute(admin_url: str, *statements: str) -> None:
