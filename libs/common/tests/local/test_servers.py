@@ -109,3 +109,35 @@ async def test_postgres_starts_for_root_below_a_closed_folder_without_user_names
     connection = await asyncpg.connect(url)
     assert await connection.fetchval("SELECT 1") == 1
     await connection.close()
+
+
+def fake_docker(folder: Path, monkeypatch: pytest.MonkeyPatch, *, pull: str) -> None:
+    """Put a `docker` first on the PATH whose engine answers, has no image, and answers a pull with `pull`."""
+    script = folder / "docker"
+    script.write_text(f"#!/bin/sh\ncase $1 in version) echo 28 ;; image) exit 1 ;; pull) {pull} ;; esac\n")
+    script.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_without_the_image_an_answering_docker_is_left_aloud(run_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fake_docker(run_dir, monkeypatch, pull="echo 'no route to registry' >&2; exit 1")
+    said: list[str] = []
+    servers = choose_servers(run_dir, said.append, {})
+    assert "Postgres: Docker cannot bring postgres:17 (no route to registry); going on without Docker." in said
+    assert [process.name for process in servers.processes] == ["postgres", "epmd", "rabbitmq"]
+
+
+def test_with_the_image_servers_are_containers_on_loopback_with_no_password_in_the_process_list(
+    run_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake_docker(run_dir, monkeypatch, pull="exit 0")
+    said: list[str] = []
+    servers = choose_servers(run_dir, said.append, {})
+    assert said[-1].startswith("RabbitMQ: container of")
+    for process, password in zip(servers.processes, ("postgres", "broker"), strict=True):
+        assert process.argv[:2] == ("docker", "run")
+        published = [argument for argument in process.argv if argument.startswith("127.0.0.1:")]
+        assert len(published) == process.argv.count("--publish") > 0
+        secret = files.secret(run_dir, password)
+        assert secret in process.env.values()
+        assert secret not in " ".join(process.argv)

@@ -61,8 +61,7 @@ def choose_servers(run_dir: Path, say: Say, environ: Mapping[str, str] = os.envi
     Raises StartFailed or PackagesUnavailable, each with a sentence for the person who starts it.
     """
     url, amqp_url = environ.get("CROSSDOCK_POSTGRES_ADMIN_URL"), environ.get("CROSSDOCK_BROKER_URL")
-    wanted = not (url and amqp_url) and environ.get("CROSSDOCK_SERVERS") != "private"
-    engine = wanted and docker.engine_answers()
+    engine = not (url and amqp_url) and docker.engine_answers(environ)
     processes: list[Process] = []
     if url:
         say("Postgres: the server that CROSSDOCK_POSTGRES_ADMIN_URL names.")
