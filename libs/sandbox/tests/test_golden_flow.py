@@ -9,7 +9,7 @@ from sandbox.testing import Receiver, Sandbox
 
 FULFILLMENT_ORDERS = """
 query ($id: ID!) { order(id: $id) { displayFulfillmentStatus fulfillmentOrders(first: 5) { nodes {
-query ($id: ID!) { order(id: $id) { displayFulfillmentStatus fulfillmentOrders(first: 5) { nodes {
+  id status supportedActions { action } lineItems(first: 10) { nodes { id remainingQuantity sku } } } } } }
 """
 SHIP = """
 mutation ($fulfillment: FulfillmentInput!) { fulfillmentCreate(fulfillment: $fulfillment) {

@@ -137,7 +137,6 @@ def order_of(store: Store, given: OrderDescription) -> Order:
     money = Currencies(store.currency, given.presentment_currency or store.currency, given.presentment_rate)
     number = next(store.numbers)
     customer = _customer(store, given, number)
-    contact = {"email": given.email or (customer or {}).get("email"), "phone": given.phone}
     order = Order(
         id=store.ids.next_mixed(),
         number=number,
@@ -161,7 +160,8 @@ def order_of(store: Store, given: OrderDescription) -> Order:
         source_name=given.source_name,
         source_identifier=given.source_identifier,
         gateways=["bogus"] if given.financial_status.upper() != "PENDING" else ["manual"],
-        **contact,
+        email=given.email or (customer or {}).get("email"),
+        phone=given.phone,
     )
     if given.created_at is not None:
         order.created_at = order.processed_at = given.created_at.astimezone(UTC).replace(microsecond=0)
@@ -175,7 +175,7 @@ def order_of(store: Store, given: OrderDescription) -> Order:
 
 def discount_order(order: Order, given: DiscountDescription) -> None:
     """Spread an order discount over the lines (or the shipping), as far as their prices go."""
-    holders: list[Line] | list[ShippingLine] = order.shipping_lines if given.free_shipping else order.lines
+    holders: list[Line | ShippingLine] = [*(order.shipping_lines if given.free_shipping else order.lines)]
     prices = [discounted(one, order) if isinstance(one, Line) else shipping_price(one, order) for one in holders]
     whole = total(prices, order.currencies)
     if given.free_shipping:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from graphql import GraphQLError
+from graphql import GraphQLError, GraphQLResolveInfo
 
 from sandbox.shopify.catalog_views import number_of
 from sandbox.shopify.state import Store
@@ -17,6 +17,9 @@ class Context:
     world: World
     store: Store
     search: list[dict[str, Any]] = field(default_factory=list)
+
+
+Info = GraphQLResolveInfo[Context]
 
 
 def kind_of(gid: str) -> str:

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo
+from graphql import GraphQLError
 from graphql.execution import get_directive_values
 
 from sandbox.clock import utc_now
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify import payloads
-from sandbox.shopify.context import Context, number_in
+from sandbox.shopify.context import Context, Info, number_in
 from sandbox.shopify.payloads import gid
 from sandbox.shopify.state import Store, Variant, second
 from sandbox.shopify.webhooks import Event
@@ -16,7 +16,7 @@ from sandbox.shopify.webhooks import Event
 View = dict[str, Any]
 
 
-def idempotency_key(info: GraphQLResolveInfo) -> str:
+def idempotency_key(info: Info) -> str:
     """The key of `@idempotent` on the field. Raises: GraphQLError BAD_REQUEST without one."""
     directive = info.schema.get_directive("idempotent")
     assert directive is not None
@@ -29,7 +29,7 @@ def idempotency_key(info: GraphQLResolveInfo) -> str:
     return str(values["key"])
 
 
-def inventory_set_quantities(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def inventory_set_quantities(_root: Any, info: Info, **args: Any) -> View:
     """`inventorySetQuantities`: one bad row fails the whole call; a repeated key replays its answer."""
     context: Context = info.context
     key, given = idempotency_key(info), args["input"]

@@ -5,10 +5,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from graphql import GraphQLResolveInfo
-
 from sandbox.shopify import actions, fulfilling, views
-from sandbox.shopify.context import Context, kind_of, number_in, user_errors
+from sandbox.shopify.context import Context, Info, kind_of, number_in, user_errors
 from sandbox.shopify.inventory import inventory_set_quantities
 from sandbox.shopify.order_create import order_create
 from sandbox.shopify.payloads import gid
@@ -31,7 +29,7 @@ def tracking_of(given: dict[str, Any] | None) -> list[dict[str, str | None]]:
     ]
 
 
-def fulfillment_create(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def fulfillment_create(_root: Any, info: Info, **args: Any) -> View:
     """`fulfillmentCreate`: refusals have no code."""
     context: Context = info.context
     given = args["fulfillment"]
@@ -60,7 +58,7 @@ def fulfillment_create(_root: Any, info: GraphQLResolveInfo, **args: Any) -> Vie
     return {"fulfillment": views.fulfillment(context.store, made), "userErrors": []}
 
 
-def tracking_update(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def tracking_update(_root: Any, info: Info, **args: Any) -> View:
     """`fulfillmentTrackingInfoUpdate`: replaces the whole set."""
     context: Context = info.context
     found = context.store.fulfillments.get(number_in(args["fulfillmentId"], "Fulfillment"))
@@ -70,7 +68,7 @@ def tracking_update(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"fulfillment": views.fulfillment(context.store, found), "userErrors": []}
 
 
-def fulfillment_cancel(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def fulfillment_cancel(_root: Any, info: Info, **args: Any) -> View:
     """`fulfillmentCancel`."""
     context: Context = info.context
     found = context.store.fulfillments.get(number_in(args["id"], "Fulfillment"))
@@ -83,7 +81,7 @@ def fulfillment_cancel(_root: Any, info: GraphQLResolveInfo, **args: Any) -> Vie
     return {"fulfillment": views.fulfillment(context.store, found), "userErrors": []}
 
 
-def event_create(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def event_create(_root: Any, info: Info, **args: Any) -> View:
     """`fulfillmentEventCreate`."""
     context: Context = info.context
     given = args["fulfillmentEvent"]
@@ -105,7 +103,7 @@ def time_of(text: str | None) -> datetime:
     return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(UTC) if text else second()
 
 
-def order_cancel(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def order_cancel(_root: Any, info: Info, **args: Any) -> View:
     """`orderCancel`: checked at once, done later by a job."""
     context: Context = info.context
     world, store = context.world, context.store
@@ -137,7 +135,7 @@ def order_cancel(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"job": view, "orderCancelUserErrors": [], "userErrors": []}
 
 
-def mark_as_paid(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def mark_as_paid(_root: Any, info: Info, **args: Any) -> View:
     """`orderMarkAsPaid`."""
     context: Context = info.context
     order = context.store.orders.get(number_in(args["input"]["id"], "Order"))
@@ -149,7 +147,7 @@ def mark_as_paid(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"order": views.order(context.store, order), "userErrors": []}
 
 
-def order_close(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def order_close(_root: Any, info: Info, **args: Any) -> View:
     """`orderClose`: nothing happens to an order that is closed already."""
     context: Context = info.context
     order = context.store.orders.get(number_in(args["input"]["id"], "Order"))
@@ -165,7 +163,7 @@ def order_close(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
 def retag(change: Callable[[set[str], set[str]], set[str]]) -> Callable[..., View]:
     """`tagsAdd` or `tagsRemove`: tags come back trimmed, unique and sorted; no change, no webhook."""
 
-    def resolve(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+    def resolve(_root: Any, info: Info, **args: Any) -> View:
         context: Context = info.context
         kind = kind_of(args["id"])
         shelf: dict[int, Any] = context.store.orders if kind == "Order" else context.store.products
@@ -187,7 +185,7 @@ def retag(change: Callable[[set[str], set[str]], set[str]]) -> Callable[..., Vie
     return resolve
 
 
-def hold(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def hold(_root: Any, info: Info, **args: Any) -> View:
     """`fulfillmentOrderHold`, of whole fulfillment orders."""
     context: Context = info.context
     given = args["fulfillmentHold"]
@@ -214,7 +212,7 @@ def hold(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"fulfillmentHold": made, "fulfillmentOrder": view, "remainingFulfillmentOrder": None, "userErrors": []}
 
 
-def release_hold(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def release_hold(_root: Any, info: Info, **args: Any) -> View:
     """`fulfillmentOrderReleaseHold`: without `holdIds` every app's holds are released."""
     context: Context = info.context
     found = context.store.fulfillment_orders.get(number_in(args["id"], "FulfillmentOrder"))

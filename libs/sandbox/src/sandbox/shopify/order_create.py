@@ -3,12 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-from graphql import GraphQLResolveInfo
-
 from sandbox.shopify import actions, fulfilling, views
 from sandbox.shopify.build import Unknown, order_of
 from sandbox.shopify.catalog_views import number_of
-from sandbox.shopify.context import Context, user_errors
+from sandbox.shopify.context import Context, Info, user_errors
 from sandbox.shopify.describe import (
     DiscountDescription,
     LineDescription,
@@ -38,7 +36,7 @@ ADDRESS = {
 CUSTOMER = {"email": "email", "phone": "phone", "firstName": "first_name", "lastName": "last_name"}
 
 
-def order_create(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def order_create(_root: Any, info: Info, **args: Any) -> View:
     """`orderCreate`."""
     context: Context = info.context
     given, options = args["order"], args.get("options") or {}

@@ -388,7 +388,7 @@ def _discount_codes(order: Order) -> list[dict[str, Any]]:
 
 def _discounted(order: Order, index: int) -> Bag:
     amount = order.received.times(0)
-    for holder in [*order.lines, *order.shipping_lines]:
+    for holder in order.priced:
         for allocation in holder.allocations:
             if allocation.discount.index == index:
                 amount += allocation.amount

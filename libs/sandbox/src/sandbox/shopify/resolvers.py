@@ -5,12 +5,13 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from graphql import GraphQLError, GraphQLResolveInfo, GraphQLSchema, build_schema
+from graphql import GraphQLError, GraphQLSchema, build_schema
 
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify import mutations, views
 from sandbox.shopify.catalog_views import number_of
-from sandbox.shopify.context import Context, kind_of
+from sandbox.shopify.context import Context, Info, kind_of
+from sandbox.shopify.fulfilling import display_status
 from sandbox.shopify.paging import BadPage, Item, connection, sortable
 from sandbox.shopify.search import Getter, Search, Unsupported, parse
 from sandbox.shopify.state import Order, Product, Subscription, Variant
@@ -26,9 +27,7 @@ ORDER_FILTERS: dict[str, Getter] = {
     "name": lambda order: [order.name],
     "status": lambda order: _status(order),
     "financial_status": lambda order: [order.financial_status.lower()],
-    "fulfillment_status": lambda order: REST_FULFILLMENT.get(
-        views.display_status(order), [views.display_status(order).lower()]
-    ),
+    "fulfillment_status": lambda order: REST_FULFILLMENT.get(display_status(order), [display_status(order).lower()]),
     "source_identifier": lambda order: [order.source_identifier],
     "source_name": lambda order: [order.source_name],
     "tag": lambda order: order.tags,
@@ -118,7 +117,7 @@ def _status(order: Order) -> list[str]:
     return ["closed", "not_cancelled"] if order.closed_at is not None else ["open", "not_closed"]
 
 
-def _searched(info: GraphQLResolveInfo, query: str | None, getters: Mapping[str, Getter]) -> Search:
+def _searched(info: Info, query: str | None, getters: Mapping[str, Getter]) -> Search:
     try:
         found = parse(query, getters, UNPLAYED_ORDER_FILTERS if getters is ORDER_FILTERS else frozenset())
     except Unsupported as error:
@@ -143,7 +142,7 @@ def _page(things: list[Any], view: Callable[[Any], View], by: Callable[[Any], An
     return connection(items, args)
 
 
-def _matching_orders(info: GraphQLResolveInfo, query: str | None) -> list[Order]:
+def _matching_orders(info: Info, query: str | None) -> list[Order]:
     """Orders that the search index shows by now: it lags behind writes."""
     context: Context = info.context
     search, settings, now = _searched(info, query, ORDER_FILTERS), context.store.settings, context.world.clock.now()
@@ -156,14 +155,14 @@ def _matching_orders(info: GraphQLResolveInfo, query: str | None) -> list[Order]
     ]
 
 
-def orders(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def orders(_root: Any, info: Info, **args: Any) -> View:
     """`orders`: sorted by PROCESSED_AT unless told otherwise."""
     store = info.context.store
     found = _matching_orders(info, args.get("query"))
     return _page(found, lambda order: views.order(store, order), _sort(args, "PROCESSED_AT"), args)
 
 
-def orders_count(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def orders_count(_root: Any, info: Info, **args: Any) -> View:
     """`ordersCount`: at most 10,000 unless the limit is null."""
     count, limit = len(_matching_orders(info, args.get("query"))), args.get("limit", 10_000)
     if limit is not None and count > limit:
@@ -171,7 +170,7 @@ def orders_count(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"count": count, "precision": "EXACT"}
 
 
-def products(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def products(_root: Any, info: Info, **args: Any) -> View:
     """`products`."""
     store = info.context.store
     search = _searched(info, args.get("query"), PRODUCT_FILTERS)
@@ -179,7 +178,7 @@ def products(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return _page(found, lambda product: catalog.product(store, product), _sort(args, "ID"), args)
 
 
-def variants(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def variants(_root: Any, info: Info, **args: Any) -> View:
     """`productVariants`."""
     store = info.context.store
     search = _searched(info, args.get("query"), VARIANT_FILTERS)
@@ -187,7 +186,7 @@ def variants(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return _page(found, lambda variant: catalog.variant(store, variant), _sort(args, "ID"), args)
 
 
-def inventory_items(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def inventory_items(_root: Any, info: Info, **args: Any) -> View:
     """`inventoryItems`, one per variant."""
     store = info.context.store
     search = _searched(info, args.get("query"), ITEM_FILTERS)
@@ -197,7 +196,7 @@ def inventory_items(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     )
 
 
-def locations(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def locations(_root: Any, info: Info, **args: Any) -> View:
     """`locations`: inactive ones and those of fulfillment services only when asked for."""
     store = info.context.store
     search = _searched(info, args.get("query"), LOCATION_FILTERS)
@@ -211,7 +210,7 @@ def locations(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return _page(found, lambda location: catalog.location(store, location), _sort(args, "NAME"), args)
 
 
-def subscriptions(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def subscriptions(_root: Any, info: Info, **args: Any) -> View:
     """`webhookSubscriptions`: the shop-specific ones alone."""
     store, topics = info.context.store, args.get("topics")
     found: list[Subscription] = [
@@ -222,7 +221,7 @@ def subscriptions(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return _page(found, lambda one: catalog.subscription(store, one), _sort(args, "CREATED_AT"), args)
 
 
-def installation(_root: Any, info: GraphQLResolveInfo) -> View:
+def installation(_root: Any, info: Info) -> View:
     """`currentAppInstallation`."""
     return {
         "id": "gid://shopify/AppInstallation/1",
@@ -230,7 +229,7 @@ def installation(_root: Any, info: GraphQLResolveInfo) -> View:
     }
 
 
-def api_versions(_root: Any, info: GraphQLResolveInfo) -> list[View]:
+def api_versions(_root: Any, info: Info) -> list[View]:
     """`publicApiVersions`."""
     store = info.context.store
     return [catalog.version(store, handle) for handle in [*store.settings.served_versions, "unstable"]]
@@ -239,7 +238,7 @@ def api_versions(_root: Any, info: GraphQLResolveInfo) -> list[View]:
 def by_id(kind: str) -> Callable[..., View | None]:
     """A root field that reads one thing by its id; null when there is none."""
 
-    def resolve(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View | None:
+    def resolve(_root: Any, info: Info, **args: Any) -> View | None:
         return find(info.context, args["id"], kind)
 
     return resolve
@@ -300,7 +299,7 @@ WRITERS: dict[str, Callable[[Any], Any]] = {"DateTime": views.moment, "UnsignedI
 def refusing(resolve: Callable[..., Any]) -> Callable[..., Any]:
     """`resolve` with refused paging told as a top-level error."""
 
-    def resolved(root: Any, info: GraphQLResolveInfo, **args: Any) -> Any:
+    def resolved(root: Any, info: Info, **args: Any) -> Any:
         try:
             return resolve(root, info, **args)
         except BadPage as error:

@@ -253,6 +253,11 @@ class Order:
     changed_on_clock: float = 0.0
     created_on_clock: float = 0.0
 
+    @property
+    def priced(self) -> "list[Line | ShippingLine]":
+        """Everything that has a price, taxes and discounts."""
+        return [*self.lines, *self.shipping_lines]
+
     def line(self, line_id: int) -> Line:
         """The line with this id. Raises: KeyError."""
         for line in self.lines:

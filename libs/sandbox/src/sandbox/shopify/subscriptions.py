@@ -4,10 +4,8 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from graphql import GraphQLResolveInfo
-
 from sandbox.shopify import catalog_views as catalog
-from sandbox.shopify.context import Context, number_in
+from sandbox.shopify.context import Context, Info, number_in
 from sandbox.shopify.state import Store, Subscription, second
 
 View = dict[str, Any]
@@ -40,7 +38,7 @@ def problems(store: Store, given: dict[str, Any], uri: str, topic: str, own: int
     return [{"field": ["webhookSubscription", field], "message": message} for field, message in found]
 
 
-def create(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def create(_root: Any, info: Info, **args: Any) -> View:
     """`webhookSubscriptionCreate`."""
     context: Context = info.context
     given, topic = args["webhookSubscription"], args["topic"]
@@ -53,7 +51,7 @@ def create(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"webhookSubscription": catalog.subscription(context.store, made), "userErrors": []}
 
 
-def update(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def update(_root: Any, info: Info, **args: Any) -> View:
     """`webhookSubscriptionUpdate`."""
     context: Context = info.context
     given = args["webhookSubscription"]
@@ -69,7 +67,7 @@ def update(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
     return {"webhookSubscription": catalog.subscription(context.store, found), "userErrors": []}
 
 
-def delete(_root: Any, info: GraphQLResolveInfo, **args: Any) -> View:
+def delete(_root: Any, info: Info, **args: Any) -> View:
     """`webhookSubscriptionDelete`."""
     context: Context = info.context
     if context.store.subscriptions.pop(number_in(args["id"], "WebhookSubscription"), None) is None:

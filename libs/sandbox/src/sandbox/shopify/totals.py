@@ -45,7 +45,7 @@ def of_current(bag: Bag, line: Line) -> Bag:
 def order_taxes(order: Order) -> list[TaxLine]:
     """The taxes of all lines and shipping, one per title and rate."""
     sums: dict[tuple[str, Decimal], Bag] = {}
-    for holder in [*order.lines, *order.shipping_lines]:
+    for holder in order.priced:
         for tax in holder.tax_lines:
             key = (tax.title, tax.rate)
             sums[key] = sums[key] + tax.price if key in sums else tax.price
