@@ -1,0 +1,274 @@
+"""A Shopify order payload becomes the order that a merchant's operator would recognise."""
+
+import json
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from crossdock.channels.model import (
+    CanonicalOrder,
+    CanonicalRefund,
+    CanonicalRefundLine,
+    Ignored,
+    OrderCancelledNotice,
+    Parsed,
+    Unreadable,
+)
+from crossdock.channels.shopify import connector
+
+
+def read(payload: Any, topic: str = "orders/updated") -> Parsed:
+    """The one answer to a payload."""
+    (found,) = connector.parse(topic, json.dumps(payload).encode())
+    return found
+
+
+def order_of(payload: Any) -> CanonicalOrder:
+    found = read(payload)
+    assert isinstance(found, CanonicalOrder), found
+    return found
+
+
+def reason_of(payload: Any, topic: str = "orders/updated") -> str:
+    found = read(payload, topic)
+    assert isinstance(found, Unreadable), found
+    return found.reason
+
+
+def test_an_id_beyond_double_precision_stays_exact(mixed_order: dict[str, Any]) -> None:
+    assert order_of(mixed_order).external_id == "9223372036854775801"
+
+
+def test_times_become_utc(mixed_order: dict[str, Any]) -> None:
+    order = order_of(mixed_order)
+    assert order.placed_at == datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+    assert order.updated_at == datetime(2026, 11, 21, 13, 30, tzinfo=UTC)
+    assert order.updated_at.tzinfo is UTC
+
+
+def test_lines_carry_listing_sku_title_and_whether_they_ship(mixed_order: dict[str, Any]) -> None:
+    shirt, crate, card = order_of(mixed_order).lines
+    assert (shirt.listing_id, shirt.sku, shirt.title, shirt.requires_shipping) == (
+        "21",
+        "SHIRT-RED-M",
+        "Test Shirt / Red / M",
+        True,
+    )
+    assert (crate.listing_id, crate.product_id, crate.sku, crate.requires_shipping) == (None, None, "", True)
+    assert (card.title, card.sku, card.requires_shipping) == ("Gift card", "", False)
+
+
+def test_kept_and_fulfilled_units_of_a_partly_shipped_and_partly_cancelled_line(mixed_order: dict[str, Any]) -> None:
+    shirt = order_of(mixed_order).lines[0]
+    assert (shirt.quantity, shirt.kept, shirt.fulfilled) == (3, 2, 1)
+
+
+def test_a_refund_tells_what_had_shipped_and_what_goes_back_to_stock(mixed_order: dict[str, Any]) -> None:
+    line = CanonicalRefundLine("11", 1, shipped=False, restock=True)
+    assert order_of(mixed_order).refunds == (CanonicalRefund("61", (line,)),)
+
+
+def test_money_is_exact_and_in_shop_currency(mixed_order: dict[str, Any]) -> None:
+    order = order_of(mixed_order)
+    totals = order.totals
+    assert order.currency == totals.currency == "EUR"
+    assert (totals.lines, totals.discounts, totals.tax, totals.shipping) == (
+        Decimal("80.00"),
+        Decimal("7.00"),
+        Decimal("9.50"),
+        Decimal("5.00"),
+    )
+    assert (totals.total, totals.difference, totals.difference_reason) == (Decimal("87.50"), Decimal(0), "")
+    assert [str(line.discount) for line in order.lines] == ["4.00", "3.00", "0.00"]
+    assert [str(line.tax) for line in order.lines] == ["4.50", "5.00", "0.00"]
+
+
+def test_the_recipient_holds_address_note_attributes_and_line_properties(mixed_order: dict[str, Any]) -> None:
+    recipient = order_of(mixed_order).recipient
+    assert recipient.address is not None
+    assert recipient.address.street == ("1 Example Street",)
+    assert (recipient.address.region, recipient.address.country) == ("EX", "XX")
+    assert recipient.email == "test.person@example.com"
+    assert recipient.attributes == (("wrap", "blue"), ("line 11: engraving", "made up"))
+
+
+def test_an_order_without_shipping_address_has_none(plain_order: dict[str, Any]) -> None:
+    assert order_of(plain_order).recipient.address is None
+
+
+def test_tags_are_trimmed_unique_and_sorted(mixed_order: dict[str, Any]) -> None:
+    assert order_of(mixed_order).tags == ("gift", "wholesale")
+
+
+@pytest.mark.parametrize(
+    ("status", "paid"),
+    [
+        ("paid", True),
+        ("partially_refunded", True),
+        ("pending", False),
+        ("authorized", False),
+        ("partially_paid", False),
+        ("voided", False),
+        ("refunded", False),
+        ("expired", False),
+        ("a word of next year", False),
+    ],
+)
+def test_only_paid_and_partially_refunded_orders_count_as_paid(
+    plain_order: dict[str, Any], status: str, paid: bool
+) -> None:
+    plain_order["financial_status"] = status
+    assert order_of(plain_order).paid is paid
+
+
+def test_an_order_without_status_is_paid_only_when_it_costs_nothing(plain_order: dict[str, Any]) -> None:
+    del plain_order["financial_status"]
+    assert order_of(plain_order).paid is False
+    plain_order["total_price"] = "0.00"
+    assert order_of(plain_order).paid is True
+
+
+def test_a_cancelled_order_says_so(plain_order: dict[str, Any]) -> None:
+    plain_order["cancelled_at"] = "2026-11-20T10:00:06-05:00"
+    assert order_of(plain_order).cancelled is True
+
+
+@pytest.mark.parametrize("missing", [["updated_at"], ["updated_at", "created_at"]])
+def test_the_time_of_change_falls_back_to_the_other_times(plain_order: dict[str, Any], missing: list[str]) -> None:
+    plain_order["processed_at"] = "2026-11-20T10:00:00-05:00"
+    for name in missing:
+        plain_order[name] = None
+    assert order_of(plain_order).updated_at == datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
+
+
+def test_an_order_without_any_time_is_unreadable(plain_order: dict[str, Any]) -> None:
+    del plain_order["updated_at"], plain_order["created_at"]
+    assert reason_of(plain_order) == "order.updated_at is missing, and so are created_at and processed_at"
+
+
+def test_a_wrapped_order_and_a_list_of_orders_are_unwrapped(plain_order: dict[str, Any]) -> None:
+    other = plain_order | {"id": 5002}
+    assert order_of({"order": plain_order}).external_id == "5001"
+    found = connector.parse("orders/create", json.dumps({"orders": [plain_order, {"id": 1}, other]}).encode())
+    assert [type(one).__name__ for one in found] == ["CanonicalOrder", "Unreadable", "CanonicalOrder"]
+    assert isinstance(found[1], Unreadable)
+    assert found[1].reason.startswith("orders[1].line_items is missing")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b"\xff\xfe", "the body is not UTF-8"),
+        (b'{"id": NaN}', "the body holds NaN, which is no JSON number"),
+        (b"[" * 100_000, "the body is nested too deeply"),
+        (b'"hello"', "the body is JSON, but no order"),
+        (b"{}", "order.id is missing: this is no order"),
+        (b'{"id": 5}', "order.line_items is missing: the payload does not say what was ordered"),
+        (b'{"id": ' + b"9" * 5000 + b"}", "the body is not JSON"),
+    ],
+)
+def test_what_is_no_order_is_unreadable_with_one_sentence(body: bytes, reason: str) -> None:
+    assert connector.parse("orders/create", body) == (Unreadable(reason),)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("quantity", -1, "order.line_items[0].quantity is negative"),
+        ("quantity", 10**12, "order.line_items[0].quantity is more than 1000000"),
+        ("quantity", 1.5, "order.line_items[0].quantity is not a whole number"),
+        ("quantity", None, "order.line_items[0].quantity is missing"),
+        ("quantity", True, "order.line_items[0].quantity is not a whole number"),
+        ("current_quantity", "many", "order.line_items[0].current_quantity is not a whole number"),
+        ("price", "ten", "order.line_items[0].price is not an amount of money"),
+        ("price", 1e300, "order.line_items[0].price is not a plausible amount of money"),
+        ("price", {}, None),
+        ("sku", "S" * 256, "order.line_items[0].sku is longer than 255 characters"),
+        ("variant_id", [1], "order.line_items[0].variant_id is not an id"),
+        ("discount_allocations", {"amount": 1}, "order.line_items[0].discount_allocations is not a list"),
+        ("properties", [["a", "b"]], "order.line_items[0].properties[0] is not an object"),
+    ],
+)
+def test_a_wrong_field_of_a_line_is_named_by_its_path(
+    plain_order: dict[str, Any], field: str, value: Any, reason: str | None
+) -> None:
+    plain_order["line_items"][0][field] = value
+    if reason is None:
+        order_of(plain_order)
+    else:
+        assert reason_of(plain_order) == reason
+
+
+def test_a_reason_never_quotes_what_may_be_personal(plain_order: dict[str, Any]) -> None:
+    plain_order["shipping_address"] = "Test Person, 1 Example Street"
+    assert reason_of(plain_order) == "order.shipping_address is not an object"
+
+
+def test_numbers_may_come_as_text(plain_order: dict[str, Any]) -> None:
+    plain_order["id"] = "5001"
+    plain_order["line_items"][0] |= {"id": "7001", "quantity": "2", "price": 10}
+    order = order_of(plain_order)
+    assert (order.external_id, order.lines[0].line_id, order.lines[0].quantity) == ("5001", "7001", 2)
+    assert str(order.totals.lines) == "20.00"
+
+
+def test_text_that_postgres_refuses_is_made_storable(plain_order: dict[str, Any]) -> None:
+    plain_order["note"] = "a\0b\ud800c"
+    plain_order["line_items"][0]["title"] = "Shi\0rt \udfff 🚚"
+    order = order_of(plain_order)
+    assert order.recipient.note == "ab\ufffdc"
+    assert order.lines[0].title == "Shirt \ufffd 🚚 / M"
+    repr(order).encode("utf-8")
+
+
+def test_ten_thousand_lines_are_an_order(plain_order: dict[str, Any]) -> None:
+    line = plain_order["line_items"][0]
+    plain_order["line_items"] = [line | {"id": 7001 + i} for i in range(10_000)]
+    plain_order["total_price"] = "200000.00"
+    order = order_of(plain_order)
+    assert len(order.lines) == 10_000
+    assert order.totals.difference == 0
+
+
+def test_a_line_without_id_is_known_by_its_position(plain_order: dict[str, Any]) -> None:
+    del plain_order["line_items"][0]["id"]
+    assert order_of(plain_order).lines[0].line_id == "line-1"
+
+
+def test_the_same_line_id_twice_is_unreadable(plain_order: dict[str, Any]) -> None:
+    plain_order["line_items"] *= 2
+    assert reason_of(plain_order) == "order.line_items holds the same line id twice"
+
+
+def test_an_order_of_nothing_is_an_order_with_no_lines(plain_order: dict[str, Any]) -> None:
+    plain_order |= {"line_items": [], "total_price": "0.00"}
+    assert order_of(plain_order).lines == ()
+
+
+def test_a_deleted_order_is_a_cancellation_notice() -> None:
+    assert read({"id": 5001}, "orders/delete") == OrderCancelledNotice("5001")
+    assert reason_of({}, "orders/delete") == "order.id is missing: the payload does not say which order was deleted"
+
+
+@pytest.mark.parametrize(
+    ("topic", "payload"),
+    [
+        ("refunds/create", {"id": 1, "order_id": 5001, "refund_line_items": []}),
+        ("refunds/create", {"refund": {"id": 1, "order_id": 5001}}),
+        ("orders/edited", {"order_edit": {"id": 1, "order_id": 5001}}),
+    ],
+)
+def test_refunds_and_edits_are_left_to_the_update_of_their_order(topic: str, payload: dict[str, Any]) -> None:
+    found = read(payload, topic)
+    assert isinstance(found, Ignored)
+    assert "the order's own update" in found.reason
+
+
+@pytest.mark.parametrize("topic", ["orders/link_requested", "fulfillments/create", "carts/update", "", "nonsense"])
+def test_a_topic_that_nobody_needs_is_ignored_whatever_its_body(topic: str) -> None:
+    (found,) = connector.parse(topic, b"\x00 not even JSON")
+    assert isinstance(found, Ignored)
