@@ -4,7 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +12,15 @@ import uvicorn
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI, Response
 from fastapi.responses import ORJSONResponse
+from pydantic import ValidationError
 from sqlalchemy import MetaData, text
 
 from crossdock.contracts.registry import EVENTS
+from crossdock.messaging import outbox
 from crossdock.messaging.batch import BatchProcessor, Window
 from crossdock.messaging.broker import Broker
 from crossdock.messaging.consumer import Consumer
-from crossdock.messaging.failures import explain
+from crossdock.messaging.failures import Verdict, explain, judge
 from crossdock.messaging.relay import Relay
 from crossdock.messaging.runner import BatchRunner
 from crossdock.messaging.topology import Topology
@@ -122,6 +124,7 @@ class Process:
         app.include_router(self._health_routes())
         guard = Depends(tokens.required(self.settings.service_key.get_secret_value(), self.service.name))
         app.include_router(parked_api.router(self.database), dependencies=[guard])
+        app.add_api_route("/runtime", self._runtime, dependencies=[guard], tags=["health"])
         app.include_router(self.service.router(self.context))
         return app
 
@@ -145,6 +148,12 @@ class Process:
             return Response(exporters.prometheus_text(), media_type="text/plain; version=0.0.4")
 
         return routes
+
+    async def _runtime(self) -> dict[str, int]:
+        """What lies in the outbox, late or not, what is scheduled, and what is parked."""
+        async with transaction(self.database) as tx:
+            state = await outbox.state(tx)
+        return {"outbox": state.rows, "late": state.late, "scheduled": state.scheduled, "parked": state.parked}
 
     async def serve(self) -> None:
         """Run until SIGTERM or SIGINT, then finish what is in hand."""
@@ -235,15 +244,11 @@ class Process:
 
 def _unexpected(error: Exception) -> Exception | None:
     """Outages are told in a line; a mistake in the code with its traceback."""
-    from crossdock.messaging.failures import Verdict, judge
-
     return error if judge(error) is Verdict.MESSAGE else None
 
 
 def _no_signals() -> Any:
     """The process decides when the HTTP server ends: after the webhooks in hand, before the relay."""
-    from contextlib import nullcontext
-
     return nullcontext()
 
 
@@ -265,8 +270,6 @@ def run(service: Service) -> None:
 
 
 def _settings_of(service: Service) -> ServiceSettings:
-    from pydantic import ValidationError
-
     try:
         return service.settings()  # values come from the environment
     except ValidationError as problem:

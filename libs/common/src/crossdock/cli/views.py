@@ -1,0 +1,146 @@
+"""How replies look in a terminal."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from crossdock.local.supervisor import Status
+from crossdock.messaging.topology import Change
+
+STATUS_STYLES = {
+    "shipped": "green",
+    "delivered": "green",
+    "partially_shipped": "cyan",
+    "outstanding": "cyan",
+    "on_hold": "yellow",
+    "cancelled": "dim",
+    "record_only": "dim",
+    "rejected": "dim",
+    "cancelled_shipped_anyway": "red",
+}
+
+
+def table_of(*columns: str, title: str | None = None) -> Table:
+    """An empty table in the one style."""
+    table = Table(title=title, box=None, header_style="bold", pad_edge=False, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def status_value(local: Status, remote: Any) -> dict[str, Any]:
+    """What `crossdock status --json` prints."""
+    return {"local": asdict(local), "services": (remote or {}).get("services", [])}
+
+
+def status(console: Console, value: dict[str, Any]) -> None:
+    """Processes and services."""
+    local = value["local"]
+    console.print(f"Crossdock is {local['phase']}." + (f" {local['failure']}" if local["failure"] else ""))
+    if local["processes"]:
+        table = table_of("process", "state", "pid", "restarts", "url")
+        for process in local["processes"]:
+            restarts = str(process["restarts"] or "")
+            table.add_row(process["name"], process["state"], str(process["pid"] or ""), restarts, process["url"] or "")
+        console.print(table)
+    if value["services"]:
+        table = table_of("service", "ready", "outbox", "scheduled", "parked", "why not")
+        for service in value["services"]:
+            counts = [str(service.get(name, "")) for name in ("outbox", "scheduled", "parked")]
+            why = "; ".join(f"{k}: {v}" for k, v in (service.get("unready") or {}).items())
+            table.add_row(service["name"], "yes" if service["ready"] else "no", *counts, why)
+        console.print(table)
+
+
+def orders(console: Console, page: dict[str, Any]) -> None:
+    """The list of orders."""
+    table = table_of("order", "channel", "placed", "status", "why")
+    for order in page["orders"]:
+        why = escape("; ".join(hold["sentence"] for hold in order["holds"]))
+        table.add_row(order["number"], order["channel"], _moment(order["placed_at"]), styled(order["status"]), why)
+    console.print(table)
+    if page.get("next"):
+        console.print(f"More: --after {page['next']}", style="dim")
+
+
+def order(console: Console, order: dict[str, Any]) -> None:
+    """One order with its reasons, its parcels and its timeline."""
+    console.print(f"[bold]Order {order['number']}[/] {styled(order['status'])}  {order['total']} {order['currency']}")
+    for hold in order["holds"]:
+        console.print(f"  [yellow]{escape(hold['sentence'])}[/]. {escape(hold['next_action'])} ({hold['actor']})")
+    lines = table_of("line", "sku", "title", "ordered", "wanted")
+    for line in order["lines"]:
+        quantities = (str(line["quantity"]), str(line["wanted"]))
+        lines.add_row(str(line["position"]), escape(line["sku"]) or "—", escape(line["title"]), *quantities)
+    console.print(lines)
+    for parcel in order["parcels"]:
+        told = parcel.get("write_back", "")
+        console.print(
+            f"  parcel {parcel['package_ref']}: {parcel['carrier']} {parcel['tracking_number']} (channel: {told})"
+        )
+    timeline(console, order["timeline"])
+
+
+def timeline(console: Console, entries: Sequence[dict[str, Any]]) -> None:
+    """What happened to an order, oldest first."""
+    table = table_of("time", "source", "what happened", title="Timeline")
+    for entry in entries:
+        table.add_row(_moment(entry["at"]), entry["source"], escape(entry["sentence"]))
+    console.print(table)
+
+
+def stock(console: Console, levels: Sequence[dict[str, Any]]) -> None:
+    """Stock levels."""
+    table = table_of("sku", "location", "on hand", "reserved", "available")
+    for level in levels:
+        counts = (str(level[name]) for name in ("on_hand", "reserved", "available"))
+        table.add_row(level["sku"], level["location"], *counts)
+    console.print(table)
+
+
+def skus(console: Console, found: Sequence[dict[str, Any]]) -> None:
+    """Known SKUs."""
+    table = table_of("sku", "title")
+    for sku in found:
+        table.add_row(sku["sku"], sku["title"])
+    console.print(table)
+
+
+def channels(console: Console, found: Sequence[dict[str, Any]]) -> None:
+    """Channels."""
+    table = table_of("channel", "kind", "mode", "state", "id")
+    for channel in found:
+        table.add_row(channel["name"], channel["kind"], channel["mode"], channel["state"], channel["id"])
+    console.print(table)
+
+
+def parked(console: Console, found: Sequence[dict[str, Any]]) -> None:
+    """Parked messages."""
+    table = table_of("id", "service", "handler", "type", "reason", "parked")
+    for row in found:
+        table.add_row(
+            row["id"], row["service"], row["handler"], row["type"], escape(row["reason"]), _moment(row["parked_at"])
+        )
+    console.print(table if found else "Nothing is parked.")
+
+
+def changes(console: Console, found: Sequence[Change]) -> None:
+    """Steps between the broker as it is and as it should be."""
+    for change in found:
+        console.print(str(change), markup=False, highlight=False)
+    if not found:
+        console.print("The broker is as it should be.")
+
+
+def styled(status: str) -> str:
+    """A status in its colour."""
+    style = STATUS_STYLES.get(status, "white")
+    return f"[{style}]{status}[/]"
+
+
+def _moment(text: str) -> str:
+    return text.replace("T", " ")[:19]
