@@ -11,7 +11,6 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI, Response
-from fastapi.responses import ORJSONResponse
 from pydantic import ValidationError
 from sqlalchemy import MetaData, text
 
@@ -119,7 +118,7 @@ class Process:
         return BatchRunner(processor, stream, size=size, beat=beat, room=self.relay.room)
 
     def _application(self) -> FastAPI:
-        app = FastAPI(title=f"Crossdock {self.service.name}", default_response_class=ORJSONResponse)
+        app = FastAPI(title=f"Crossdock {self.service.name}")
         errors.install(app)
         app.include_router(self._health_routes())
         guard = Depends(tokens.required(self.settings.service_key.get_secret_value(), self.service.name))
