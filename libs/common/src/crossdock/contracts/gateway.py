@@ -112,4 +112,6 @@ WEBHOOKS: tuple[type[WebhookReceived], ...] = (
     FulfillmentWebhookReceived,
     ChannelWebhookReceived,
 )
+WEBHOOK_OF_CATEGORY: dict[str, type[WebhookReceived]] = {webhook.type.split(".")[1]: webhook for webhook in WEBHOOKS}
+"""The event for each category that a connector may give a topic."""
 EVENTS: tuple[type[Event], ...] = (*WEBHOOKS, ChannelConfigured, ChannelDisconnected)

@@ -1,0 +1,6 @@
+"""Run the gateway."""
+
+from crossdock.service.app import run
+from gateway.main import service
+
+run(service)

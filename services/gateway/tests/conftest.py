@@ -1,0 +1,161 @@
+"""A real gateway: uvicorn on a free port, its own database, and a broker only where the test has one."""
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+import pytest
+from sqlalchemy import text
+
+from crossdock.messaging.transaction import transaction
+from crossdock.service import tokens
+from crossdock.service.app import Process
+from crossdock.testing.database import TestDatabase
+from gateway.main import service
+from gateway.settings import Settings
+
+SERVICE_KEY = "a-service-key-of-at-least-32-characters"
+API_KEY = "xd_first-key-of-the-tests"
+SECRET = "webhook-secret-of-the-shop"
+SHOP = "test-shop.myshopify.com"
+NO_BROKER = "amqp://guest:guest@127.0.0.1:9/nowhere"
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def sealing_key(name: str = "k1") -> str:
+    return f"{name}:{base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()}"
+
+
+@dataclass
+class Running:
+    """A running gateway and a client of it."""
+
+    process: Process
+    client: httpx.AsyncClient
+    url: str
+
+    def service_token(self, issuer: str = "order-ingest") -> dict[str, str]:
+        return {"authorization": f"Bearer {tokens.issue(SERVICE_KEY, issuer=issuer, audience='gateway')}"}
+
+    async def connect(self, **changes: Any) -> dict[str, Any]:
+        """Connect the test shop."""
+        body = {
+            "kind": "shopify",
+            "name": "Test shop",
+            "shop": SHOP,
+            "mode": "live",
+            "secrets": {"webhook_secret": SECRET, "access_token": "token-of-the-shop"},
+        }
+        reply = await self.client.post("/v1/channels", json=body | changes)
+        assert reply.status_code == 201, reply.text
+        return dict(reply.json())
+
+    async def deliver(
+        self,
+        body: bytes = b'{"id":1}',
+        *,
+        secret: str = SECRET,
+        delivery_id: str | None = None,
+        **headers: str,
+    ) -> httpx.Response:
+        """Send a webhook as Shopify does; `headers` replace or add to the usual ones."""
+        sent = {
+            "content-type": "application/json",
+            "x-shopify-topic": "orders/create",
+            "x-shopify-shop-domain": SHOP,
+            "x-shopify-webhook-id": delivery_id or secrets.token_hex(8),
+            "x-shopify-event-id": "event-1",
+            "x-shopify-triggered-at": "2026-11-01T10:00:00.000000000Z",
+            "x-shopify-hmac-sha256": signature(body, secret),
+        } | {name.replace("_", "-"): value for name, value in headers.items()}
+        return await self.client.post("/webhooks/shopify", content=body, headers=sent)
+
+    async def rows(self, statement: str) -> list[dict[str, Any]]:
+        async with transaction(self.process.database) as tx:
+            return [dict(row._mapping) for row in await tx.rows(text(statement))]
+
+    async def published(self) -> list[dict[str, Any]]:
+        """The events in the outbox, oldest first."""
+        return [
+            {"type": row["type"], **json.loads(row["body"])}
+            for row in await self.rows("SELECT type, body FROM outbox ORDER BY id")
+        ]
+
+
+def signature(body: bytes, secret: str = SECRET) -> str:
+    return base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+
+
+StartGateway = Callable[..., Any]
+
+
+@pytest.fixture
+def database(databases: Callable[..., TestDatabase]) -> TestDatabase:
+    return databases("gateway")
+
+
+@pytest.fixture
+def start(database: TestDatabase) -> StartGateway:
+    """Start a gateway on this test's database: `async with start(setting=value) as running`."""
+
+    @asynccontextmanager
+    async def running(**settings: Any) -> AsyncIterator[Running]:
+        port = free_port()
+        url = f"http://127.0.0.1:{port}"
+        values = {
+            "database_url": database.url("gateway"),
+            "broker_url": NO_BROKER,
+            "service_key": SERVICE_KEY,
+            "sealing_keys": sealing_key(),
+            "bootstrap_api_key": API_KEY,
+            "port": port,
+            "stop_seconds": 2.0,
+        } | settings
+        process = Process(service, Settings(**values))
+        task = asyncio.create_task(process.serve())
+        async with httpx.AsyncClient(
+            base_url=url, headers={"authorization": f"Bearer {API_KEY}"}, timeout=10, trust_env=False
+        ) as client:
+            try:
+                await until(lambda: answers(client, "/readyz", 200))
+                yield Running(process, client, url)
+            finally:
+                process._stopping.set()
+                await asyncio.wait_for(task, 15)
+
+    return running
+
+
+@pytest.fixture
+async def gateway(start: StartGateway) -> AsyncIterator[Running]:
+    async with start() as running:
+        yield running
+
+
+async def answers(client: httpx.AsyncClient, path: str, status: int) -> bool:
+    try:
+        return (await client.get(path)).status_code == status
+    except httpx.HTTPError:
+        return False
+
+
+async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+    """Wait until an asynchronous condition holds."""
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await condition():
+        assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
+        await asyncio.sleep(0.05)
