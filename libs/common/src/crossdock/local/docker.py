@@ -95,9 +95,11 @@ def _container(
     flags = [part for setting in settings for part in ("--env", setting)]
     flags += [part for ours, theirs in published.items() for part in ("--publish", f"127.0.0.1:{ours}:{theirs}")]
     flags += ["--volume", f"{unique}:{data}", "--hostname", unique, "--name", unique]
+    # A container that an earlier client left behind, killed or cut off, would hold the name.
+    fresh_run = f'docker rm --force {unique} >/dev/null 2>&1; exec docker run --rm "$@"'
     return Process(
         name=name,
-        argv=("docker", "run", "--rm", *flags, image, *arguments),
+        argv=("sh", "-c", fresh_run, "docker-run", *flags, image, *arguments),
         env=clean_environment(settings),
         ready=ready,
         stop_signal=stop_signal,

@@ -105,8 +105,10 @@ class Child:
         """Wait up to `within` seconds for it to end, then end its whole process group; do so once per start."""
         if self._process is None or self._watchdog is None:
             return
-        with suppress(subprocess.TimeoutExpired):
+        try:
             self._process.wait(max(within, 0.0))
+        except subprocess.TimeoutExpired:
+            self._let_watchdog_end_it()
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
@@ -115,6 +117,13 @@ class Child:
         if self._watchdog.stdin:
             self._watchdog.stdin.close()
         self._watchdog = None
+
+    def _let_watchdog_end_it(self) -> None:
+        """A container outlives its client, so that killing the process group would not do."""
+        if self._watchdog and self._watchdog.stdin:
+            self._watchdog.stdin.close()
+            with suppress(subprocess.TimeoutExpired):
+                self._watchdog.wait(10)
 
     def last_log_lines(self, count: int = 15) -> str:
         """The end of its log since its last start, at most `count` lines."""
