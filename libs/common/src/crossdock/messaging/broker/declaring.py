@@ -11,7 +11,7 @@ from aiormq.exceptions import AMQPChannelError
 from crossdock.messaging.broker.link import Link, explain
 from crossdock.messaging.topology import DeclaredExchange, DeclaredQueue, Topology, exchanges_of, queues_of
 
-_TIMEOUT = 30.0
+_STEP_TIMEOUT = 10.0
 
 Step = Callable[[Channel], Awaitable[None]]
 
@@ -27,21 +27,24 @@ class Declared:
 async def declare(link: Link, topology: Topology) -> Declared:
     """Declare everything in `topology`. What exists with other arguments stays as it is and is named in `problems`.
 
-    Raises what aiormq raises when the link is lost, TimeoutError after 30 s.
+    A queue that gives no answer (a quorum queue without its majority) must not keep the others from theirs. Raises
+    what aiormq raises when the link is lost.
     """
     found = Declared()
     steps = list(_steps(topology, found))
-    async with asyncio.timeout(_TIMEOUT):
-        while steps:
-            # A refused declaration closes its channel: the rest goes on in a new one.
-            async with link.channel() as channel:
-                while steps:
-                    name, step = steps.pop(0)
-                    try:
+    while steps:
+        # A refused declaration closes its channel: the rest goes on in a new one.
+        async with link.channel() as channel:
+            while steps:
+                name, step = steps.pop(0)
+                try:
+                    async with asyncio.timeout(_STEP_TIMEOUT):
                         await step(channel)
-                    except AMQPChannelError as problem:
-                        found.problems.setdefault(name, explain(problem))
-                        break
+                except (AMQPChannelError, TimeoutError) as problem:
+                    if link.lost.done():
+                        raise
+                    found.problems.setdefault(name, explain(problem))
+                    break
     return found
 
 

@@ -8,21 +8,25 @@ handed on to aiormq byte for byte.
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager, suppress
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from aiormq.abc import AbstractChannel
 from aiormq.channel import Channel
 from aiormq.connection import Connection, TransportFactory
+from aiormq.exceptions import AMQPError, ChannelInvalidStateError
 from yarl import URL
 
 from crossdock.messaging.broker import wire
 
+log = logging.getLogger(__name__)
+
 # The supervisor says in one line what happened; aiormq would add a traceback per lost connection.
 logging.getLogger("aiormq").setLevel(logging.CRITICAL)
 
+_OPEN_TIMEOUT = 10.0
 _CLOSE_TIMEOUT = 2.0
 _CLOSE, _BLOCKED, _UNBLOCKED = ((10 << 16 | method).to_bytes(4, "big") for method in (50, 60, 61))
 
@@ -42,8 +46,7 @@ class Tap(asyncio.StreamReaderProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport, to write content frames on."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but its base class
         super().connection_made(transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -88,8 +91,10 @@ class Tap(asyncio.StreamReaderProtocol):
     def _note(self, method: bytes) -> None:
         if method.startswith(_BLOCKED):
             self.blocked = True
+            log.warning("RabbitMQ takes no messages for now: %s", method[5 : 5 + method[4]].decode("utf-8", "replace"))
         elif method.startswith(_UNBLOCKED):
             self.blocked = False
+            log.info("RabbitMQ takes messages again")
         elif method.startswith(_CLOSE):
             self.farewell = method[7 : 7 + method[6]].decode("utf-8", "replace")
 
@@ -107,7 +112,7 @@ class _TappedTransport(TransportFactory):
         loop = asyncio.get_running_loop()
         reader = asyncio.StreamReader(loop=loop)
         tap = Tap(reader, loop)
-        transport, _ = await loop.create_connection(lambda: tap, url.host, url.port, ssl=tls)
+        transport, _ = await loop.create_connection(lambda: tap, str(url.host), url.port or 5672, ssl=tls)
         self.tap = tap
         return reader, asyncio.StreamWriter(transport, tap, reader, loop)
 
@@ -139,6 +144,12 @@ class Link:
         """One clause for the log: what ended the connection."""
         return self._tap.farewell or "the connection was lost"
 
+    @property
+    def unsent(self) -> int:
+        """Bytes written that the operating system has not taken yet, since the broker does not read."""
+        transport = self._tap.transport
+        return transport.get_write_buffer_size() if transport is not None else 0
+
     def send(self, frames: bytes) -> None:
         """Write whole frames at once; they are lost with the connection."""
         transport = self._tap.transport
@@ -153,7 +164,10 @@ class Link:
     @asynccontextmanager
     async def channel(self, sink: wire.ChannelSink | None = None, *, confirms: bool = False) -> AsyncIterator[Channel]:
         """A channel whose content frames go to `sink`; closed on leaving, so that the broker requeues what it held."""
-        channel = await self._connection.channel(publisher_confirms=confirms)
+        if self.lost.done():
+            raise ConnectionError(self.why_lost())
+        async with asyncio.timeout(_OPEN_TIMEOUT):
+            channel = await self._connection.channel(publisher_confirms=confirms)
         assert isinstance(channel, Channel)
         if sink is not None:
             self._tap.sinks[channel.number] = sink
@@ -209,11 +223,6 @@ async def _listen_for_silence(link: Link, longest: float) -> None:
         await asyncio.sleep(longest - silent)
 
 
-async def gone(link: Link, channel: AbstractChannel) -> None:
-    """Return when the channel or its connection is closed."""
-    await asyncio.wait((link.lost, channel.closing), return_when=asyncio.FIRST_COMPLETED)
-
-
 def why_closed(link: Link, channel: AbstractChannel) -> str:
     """One clause for the log: what ended the channel, or its connection."""
     closing = channel.closing
@@ -222,6 +231,26 @@ def why_closed(link: Link, channel: AbstractChannel) -> str:
         if problem is not None and str(problem):
             return explain(problem)
     return link.why_lost()
+
+
+async def outcome(step: Awaitable[str], what: str) -> str:
+    """The clause that the step returned, or one on what ended it: nothing but our own cancellation passes through here.
+
+    aiormq ends whoever waits for an answer with CancelledError when its own tasks are cancelled, and a task that dies
+    of it vanishes without a word.
+    """
+    try:
+        return await step
+    except asyncio.CancelledError:
+        task = asyncio.current_task()
+        if task is None or task.cancelling():
+            raise
+        return "the connection was lost"
+    except (OSError, AMQPError, ChannelInvalidStateError) as problem:  # TimeoutError is an OSError
+        return explain(problem)
+    except Exception as problem:
+        log.exception("%s: a fault in talking to RabbitMQ", what)
+        return explain(problem)
 
 
 def explain(problem: BaseException) -> str:

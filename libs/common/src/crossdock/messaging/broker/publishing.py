@@ -1,13 +1,18 @@
 """Windows of messages and their confirms: a message counts as published only when the broker has said so."""
 
 import asyncio
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from crossdock.messaging.broker.wire import Content
+from crossdock.messaging.broker.link import Link
+from crossdock.messaging.broker.wire import ChannelSink, Content, Unsendable, publish_frames
+from crossdock.messaging.envelope import Outgoing
 
 LARGEST_WINDOW = 200
+CONFIRM_TIMEOUT = 5.0
+_LARGEST_BACKLOG = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
@@ -37,11 +42,7 @@ class Window:
 
     def answer(self, tag: int, *, multiple: bool, accepted: bool) -> None:
         """Take one ack or nack of the broker, which may be for every tag up to this one."""
-        if multiple:
-            tags: Iterator[int] = iter([each for each in self.pending if each <= tag])
-        else:
-            tags = iter((tag,) if tag in self.pending else ())
-        for each in tags:
+        for each in [each for each in self.pending if each <= tag] if multiple else self.pending.keys() & {tag}:
             message_id = self.pending.pop(each)
             if message_id in self.published.refused:
                 continue
@@ -99,3 +100,86 @@ class Confirms:
         for window in self._windows:
             window.fail(reason)
         self._windows = []
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a service may publish: exchanges it has declared, and types that some queue must take."""
+
+    app_id: str
+    exchanges: frozenset[str]
+    mandatory_types: frozenset[str]
+
+
+class Publisher:
+    """Publishes windows on one channel of one connection; of no more use when either is gone."""
+
+    def __init__(self, link: Link, rules: Rules) -> None:
+        self._link = link
+        self._rules = rules
+        self._confirms = Confirms()
+        self.sink = ChannelSink(self._confirms.content, self._confirms.confirm)
+        self.channel = 0
+
+    def fail(self, reason: str) -> None:
+        """End every window in flight with BrokerAway."""
+        self._confirms.fail(reason)
+
+    async def publish(self, messages: Sequence[Outgoing]) -> Published:
+        """Send a window and wait for the answers, see Broker.publish."""
+        self._refuse_to_wait_in_vain()
+        sent, frames, refused = self._marshal(messages)
+        if not sent:
+            return Published(refused=refused)
+        window = self._confirms.open(sent)
+        window.published.refused.update(refused)
+        written = time.monotonic()
+        self._link.send(frames)
+        try:
+            async with asyncio.timeout(CONFIRM_TIMEOUT):
+                await window.settled
+        except TimeoutError:
+            if self._link.heard < written:
+                self._link.abort()  # half open, as after a lost network: a new connection is the quickest answer
+            raise BrokerAway(
+                f"RabbitMQ did not confirm {len(window.pending)} of {len(sent)} messages within {CONFIRM_TIMEOUT:g} s",
+                window.published,
+            ) from None
+        finally:
+            self._confirms.drop(window)
+        return window.published
+
+    def _refuse_to_wait_in_vain(self) -> None:
+        if self.sink.closed or self._link.lost.done():
+            raise BrokerAway("RabbitMQ has just closed the publishing channel")
+        if self._link.blocked:
+            raise BrokerAway("RabbitMQ takes no messages for now: it has a memory or disk alarm")
+        if self._link.unsent > _LARGEST_BACKLOG:
+            raise BrokerAway(f"RabbitMQ does not read: {self._link.unsent} bytes wait to be sent")
+
+    def _marshal(self, messages: Sequence[Outgoing]) -> tuple[list[UUID], bytes, dict[UUID, str]]:
+        """Ids and frames of what can be sent, and why the others cannot: each of them would close the channel, and
+        with it lose the neighbours' confirms, again and again."""
+        sent: list[UUID] = []
+        frames: list[bytes] = []
+        refused: dict[UUID, str] = {}
+        timestamp = int(time.time())
+        for message in messages:
+            if message.exchange and message.exchange not in self._rules.exchanges:
+                refused[message.message_id] = f"its exchange {message.exchange!r} is not declared by this service"
+                continue
+            try:
+                frame = publish_frames(
+                    message,
+                    channel=self.channel,
+                    mandatory=not message.exchange or message.type in self._rules.mandatory_types,
+                    app_id=self._rules.app_id,
+                    timestamp=timestamp,
+                    frame_max=self._link.frame_max,
+                )
+            except Unsendable as problem:
+                refused[message.message_id] = str(problem)
+                continue
+            sent.append(message.message_id)
+            frames.append(frame)
+        return sent, b"".join(frames), refused

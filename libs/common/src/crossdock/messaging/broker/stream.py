@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from aiormq.channel import Channel
 from aiormq.exceptions import AMQPError
 
-from crossdock.messaging.broker.link import Link, explain, why_closed
+from crossdock.messaging.broker.link import Link, explain, outcome, why_closed
 from crossdock.messaging.broker.wire import ChannelSink, Content, ack_frame
 from crossdock.messaging.envelope import Incoming
 
 log = logging.getLogger(__name__)
 
 _OPEN_TIMEOUT = 10.0
+_CANCEL_TIMEOUT = 3.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 
 
@@ -40,27 +41,45 @@ class Reconnected(Exception):
     """The deliveries in your hand belong to an older generation: throw them away, the broker delivers them again."""
 
 
+@dataclass(slots=True)
+class _Consumer:
+    """One channel's worth of consuming; `settled` is the last tag acknowledged, `seen` what the watchdog saw last."""
+
+    link: Link
+    channel: Channel
+    sink: ChannelSink
+    tag: str
+    broken: asyncio.Future[str]
+    since: float = math.inf
+    delivered: int = 0
+    settled: int = 0
+    seen: int = 0
+
+    @property
+    def gone(self) -> bool:
+        return self.sink.closed or self.link.lost.done()
+
+    def break_off(self, reason: str) -> None:
+        if not self.broken.done():
+            self.broken.set_result(reason)
+
+
 class Stream:
     """Deliveries of one queue, for one reader; it lives through reconnects and a deleted queue.
 
     `generation` rises whenever the channel is opened anew, by a reconnect or for this queue alone.
     """
 
-    def __init__(self, queue: str, prefetch: int, redeclare: Callable[[Link], Awaitable[None]]):
+    def __init__(self, queue: str, prefetch: int, redeclare: Callable[[Link], Awaitable[object]]):
         self.queue = queue
         self.generation = 0
         self._prefetch = prefetch
         self._redeclare = redeclare
-        self._link: Link | None = None
-        self._channel: Channel | None = None
-        self._tag = ""
+        self._consumer: _Consumer | None = None
         self._cancelled = False
         self._local: deque[Content] = deque()
         self._arrived = asyncio.Event()
         self._opening = asyncio.Lock()
-        self._broken: asyncio.Future[str] | None = None
-        self._consuming_since = math.inf
-        self._delivered = self._settled = self._seen = 0
 
     async def take(self, limit: int, wait: float) -> list[Delivery]:
         """At least one delivery if any comes within `wait` seconds, then what is already here, up to `limit`."""
@@ -90,10 +109,11 @@ class Stream:
         """Ask for no new deliveries, for good; those already here can still be taken and acknowledged."""
         self._cancelled = True
         async with self._opening:
-            if self._channel is not None:
+            consumer = self._consumer
+            if consumer is not None and not consumer.gone:
                 try:
-                    async with asyncio.timeout(_OPEN_TIMEOUT):
-                        await self._channel.basic_cancel(self._tag)
+                    async with asyncio.timeout(_CANCEL_TIMEOUT):
+                        await consumer.channel.basic_cancel(consumer.tag)
                 except (OSError, AMQPError) as problem:
                     log.info("queue %s: cancelled by losing its channel: %s", self.queue, explain(problem))
         self._arrived.set()
@@ -104,76 +124,55 @@ class Stream:
         return Delivery(tag, self.generation, redelivered, count, message)
 
     def _settle(self, delivery: Delivery, *, multiple: bool) -> None:
-        if (
-            self._link is None
-            or self._channel is None
-            or self._link.lost.done()
-            or delivery.generation != self.generation
-        ):
-            raise Reconnected(f"queue {self.queue}: the connection of these deliveries is gone")
-        self._link.send(ack_frame(self._channel.number, delivery.tag, multiple=multiple))
-        self._settled = max(self._settled, delivery.tag)
-
-    def _on_content(self, returned: bool, content: Content) -> None:
-        self._local.append(content)
-        self._delivered += 1
-        self._arrived.set()
+        consumer = self._consumer
+        if consumer is None or consumer.gone or delivery.generation != self.generation:
+            raise Reconnected(f"queue {self.queue}: the channel of these deliveries is gone")
+        consumer.link.send(ack_frame(consumer.channel.number, delivery.tag, multiple=multiple))
+        consumer.settled = max(consumer.settled, delivery.tag)
 
     async def keep(self, link: Link) -> None:
         """Keep a consumer on `link` until the link is lost or the stream is cancelled."""
-        delay = _FIRST_DELAY
+        delay, again = _FIRST_DELAY, False
         while not link.lost.done() and not self._cancelled:
             opened = time.monotonic()
-            reason = await self._consume(link)
+            reason = await outcome(self._consume(link, redeclare=again), f"queue {self.queue}")
             if link.lost.done() or self._cancelled:
                 return
             if time.monotonic() - opened > _LONGEST_DELAY:
                 delay = _FIRST_DELAY
             log.warning("queue %s: consuming again in %.1f s: %s", self.queue, delay, reason)
-            await asyncio.wait((link.lost,), timeout=delay * random.uniform(0.5, 1))  # noqa: S311 - no secret
-            delay = min(_LONGEST_DELAY, delay * 2)
-            if not link.lost.done():
-                await self._redeclare(link)
+            await asyncio.wait((link.lost,), timeout=delay * random.uniform(0.5, 1))  # noqa: S311 - spreads retries
+            delay, again = min(_LONGEST_DELAY, delay * 2), True
 
-    async def _consume(self, link: Link) -> str:
+    async def _consume(self, link: Link, *, redeclare: bool) -> str:
         """Consume until something ends it; what that was, as a clause for the log."""
-        try:
-            async with link.channel(ChannelSink(self._on_content, _no_confirm)) as channel:
-                broken = self._begin(link, channel)
+        if redeclare:
+            await self._redeclare(link)
+        sink = ChannelSink(self._on_content, _no_confirm)
+        async with link.channel(sink) as channel:
+            self.generation += 1
+            broken: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+            consumer = _Consumer(link, channel, sink, f"{self.queue}.{self.generation}", broken)
+            self._consumer = consumer
+            channel.on_consumer_cancel_callbacks.add(lambda _: consumer.break_off("the broker ended the consumer"))
+            try:
                 async with self._opening, asyncio.timeout(_OPEN_TIMEOUT):
                     if self._cancelled:
                         return "cancelled"
                     await channel.basic_qos(prefetch_count=self._prefetch)
-                    await channel.basic_consume(self.queue, _unused, consumer_tag=self._tag)
-                self._consuming_since = time.monotonic()
+                    await channel.basic_consume(self.queue, _unused, consumer_tag=consumer.tag)
+                consumer.since = time.monotonic()
                 await asyncio.wait((link.lost, channel.closing, broken), return_when=asyncio.FIRST_COMPLETED)
                 return broken.result() if broken.done() else why_closed(link, channel)
-        except (OSError, AMQPError) as problem:
-            return explain(problem)
-        except Exception as problem:
-            log.exception("queue %s: a fault in its consumer", self.queue)
-            return explain(problem)
-        finally:
-            self._end()
+            finally:
+                self._consumer = None
+                self._local.clear()
 
-    def _begin(self, link: Link, channel: Channel) -> asyncio.Future[str]:
-        """A new generation; the future it returns is set by whoever finds the consumer gone."""
-        self.generation += 1
-        self._link, self._channel = link, channel
-        self._tag = f"{self.queue}.{self.generation}"
-        self._broken = asyncio.get_running_loop().create_future()
-        self._delivered = self._settled = self._seen = 0
-        channel.on_consumer_cancel_callbacks.add(lambda _: self._break("the broker ended the consumer"))
-        return self._broken
-
-    def _end(self) -> None:
-        self._link = self._channel = self._broken = None
-        self._consuming_since = math.inf
-        self._local.clear()
-
-    def _break(self, reason: str) -> None:
-        if self._broken is not None and not self._broken.done():
-            self._broken.set_result(reason)
+    def _on_content(self, returned: bool, content: Content) -> None:
+        if self._consumer is not None:
+            self._consumer.delivered += 1
+            self._local.append(content)
+            self._arrived.set()
 
     def check(self, asked: float, ready: int, consumers: int) -> None:
         """The watchdog. At `asked` (time.monotonic) the queue had `ready` messages waiting and `consumers`.
@@ -181,12 +180,13 @@ class Stream:
         A consumer can be gone without a word (aio-pika #231, #334): no consumer at all, or messages waiting while we
         hold none and got none since the last look, mean that ours is.
         """
-        if self._consuming_since > asked or self._cancelled:
+        consumer = self._consumer
+        if consumer is None or consumer.since > asked or self._cancelled:
             return
-        idle = self._delivered == self._seen and self._settled >= self._delivered
-        self._seen = self._delivered
+        idle = consumer.delivered == consumer.seen and consumer.settled >= consumer.delivered
+        consumer.seen = consumer.delivered
         if consumers == 0 or (ready > 0 and idle):
-            self._break(f"the consumer was stuck: {ready} messages wait, {consumers} consumers")
+            consumer.break_off(f"the consumer was stuck: {ready} messages wait for {consumers} consumers")
 
 
 def _no_confirm(tag: int, multiple: bool, accepted: bool) -> None:

@@ -5,21 +5,18 @@ import logging
 import random
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from uuid import UUID
+from typing import Any
+from urllib.parse import urlsplit
 
-from aiormq.exceptions import AMQPError
-
-from crossdock.messaging.broker import wire
-from crossdock.messaging.broker.declaring import declare
-from crossdock.messaging.broker.link import Link, connect, explain, why_closed
-from crossdock.messaging.broker.publishing import LARGEST_WINDOW, BrokerAway, Confirms, Published
+from crossdock.messaging.broker.declaring import Declared, declare
+from crossdock.messaging.broker.link import Link, connect, outcome, why_closed
+from crossdock.messaging.broker.publishing import LARGEST_WINDOW, BrokerAway, Published, Publisher, Rules
 from crossdock.messaging.broker.stream import Stream
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.topology import Topology
 
 log = logging.getLogger(__name__)
 
-CONFIRM_TIMEOUT = 5.0
 _CONNECT_TIMEOUT = 10.0
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 
@@ -44,22 +41,26 @@ class Broker:
 
         A message whose type is in `mandatory_types` is refused when no queue takes it.
         """
+        if urlsplit(url).scheme not in ("amqp", "amqps") or not urlsplit(url).hostname:
+            raise ValueError("the address of RabbitMQ must look like amqp://user:password@host:5672/virtual-host")
         self._url = url
         self._name = name
         self._topology = topology
-        self._mandatory = mandatory_types
         self._heartbeat = heartbeat
         self._redeclare_every = redeclare_every
-        self._exchanges = frozenset(("", *topology.exchanges))
+        self._rules = Rules(name, frozenset(topology.exchanges), mandatory_types)
         self.generation = 0
         self.on_connect: list[Callable[[], None]] = []
-        self._publishing: tuple[Link, int, Confirms] | None = None
+        self._publisher: Publisher | None = None
         self._consuming: Link | None = None
         self._streams: dict[Stream, asyncio.Task[None] | None] = {}
         self._declaring = asyncio.Lock()
+        self._stood = {"publishing": False, "consuming": False}
         self._problems: dict[str, str] = {}
         self._whole = asyncio.Event()
         self._closing = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._ended.set()
 
     @property
     def connected(self) -> bool:
@@ -76,14 +77,19 @@ class Broker:
 
     async def run(self) -> None:
         """Connect, and connect again whenever a connection is lost, until cancelled or closed."""
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._keep("publishing", self._publish_on))
-            group.create_task(self._keep("consuming", self._consume_on))
+        self._ended.clear()
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._keep("publishing", self._publish_on))
+                group.create_task(self._keep("consuming", self._consume_on))
+        finally:
+            self._ended.set()
 
     async def close(self) -> None:
         """Take no new deliveries and close both connections; the broker requeues what is unsettled. `run()` returns."""
         await asyncio.gather(*(stream.cancel() for stream in self._streams))
         self._closing.set()
+        await self._ended.wait()
 
     def stream(self, queue: str, prefetch: int) -> Stream:
         """Deliveries of `queue`, at most `prefetch` of them unsettled, on a channel of their own."""
@@ -101,87 +107,33 @@ class Broker:
         """
         if len(messages) > LARGEST_WINDOW:
             raise ValueError(f"a window holds at most {LARGEST_WINDOW} messages, not {len(messages)}")
-        if self._publishing is None:
+        if self._publisher is None:
             raise BrokerAway("RabbitMQ is not connected")
-        link, channel, confirms = self._publishing
-        if link.blocked:
-            raise BrokerAway("RabbitMQ takes no messages for now: it has a memory or disk alarm")
-        sent, frames, refused = self._marshal(messages, channel, link.frame_max)
-        if not sent:
-            return Published(refused=refused)
-        window = confirms.open(sent)
-        window.published.refused.update(refused)
-        written = time.monotonic()
-        link.send(b"".join(frames))
-        try:
-            async with asyncio.timeout(CONFIRM_TIMEOUT):
-                await window.settled
-        except TimeoutError:
-            if link.heard < written:
-                link.abort()  # half open, as after a lost network: a new connection is the quickest answer
-            raise BrokerAway(
-                f"RabbitMQ did not confirm {len(window.pending)} of {len(sent)} messages within {CONFIRM_TIMEOUT:g} s",
-                window.published,
-            ) from None
-        finally:
-            confirms.drop(window)
-        return window.published
-
-    def _marshal(
-        self, messages: Sequence[Outgoing], channel: int, frame_max: int
-    ) -> tuple[list[UUID], list[bytes], dict[UUID, str]]:
-        sent: list[UUID] = []
-        frames: list[bytes] = []
-        refused: dict[UUID, str] = {}
-        timestamp = int(time.time())
-        for message in messages:
-            if message.exchange not in self._exchanges:
-                # Publishing to an exchange that does not exist closes the channel, under the neighbours too.
-                refused[message.message_id] = f"its exchange {message.exchange!r} is not declared by this service"
-                continue
-            try:
-                frame = wire.publish_frames(
-                    message,
-                    channel=channel,
-                    mandatory=not message.exchange or message.type in self._mandatory,
-                    app_id=self._name,
-                    timestamp=timestamp,
-                    frame_max=frame_max,
-                )
-            except wire.Unsendable as problem:
-                refused[message.message_id] = str(problem)
-                continue
-            sent.append(message.message_id)
-            frames.append(frame)
-        return sent, frames, refused
+        return await self._publisher.publish(messages)
 
     async def _keep(self, side: str, serve: Callable[[Link], Awaitable[str]]) -> None:
         """Hold one connection for ever; `serve` uses it and returns why it is of no more use."""
         delay, told = _FIRST_DELAY, ""
         while not self._closing.is_set():
             began = time.monotonic()
-            try:
-                async with connect(
-                    self._url, name=f"{self._name} {side}", heartbeat=self._heartbeat, timeout=_CONNECT_TIMEOUT
-                ) as link:
-                    await self._redeclare(link)
-                    log.info("%s: connected to RabbitMQ", side)
-                    told = ""
-                    reason = await serve(link)
-            except (OSError, AMQPError) as problem:  # TimeoutError is an OSError
-                reason = explain(problem)
-            except Exception as problem:
-                log.exception("%s: a fault in the connection to RabbitMQ", side)
-                reason = explain(problem)
+            reason = await outcome(self._serve(side, serve), side)
             if self._closing.is_set():
                 return
             if time.monotonic() - began > _LONGEST_DELAY:
                 delay = _FIRST_DELAY
-            if reason != told:
+            if self._stood[side] or reason != told:
                 log.warning("%s: RabbitMQ is away, trying again until it is back: %s", side, reason)
-                told = reason
+            self._stood[side], told = False, reason
             await self._pause(delay * random.uniform(0.5, 1))  # noqa: S311 - spreads reconnects, hides nothing
             delay = min(_LONGEST_DELAY, delay * 2)
+
+    async def _serve(self, side: str, serve: Callable[[Link], Awaitable[str]]) -> str:
+        name = f"{self._name} {side}"
+        async with connect(self._url, name=name, heartbeat=self._heartbeat, timeout=_CONNECT_TIMEOUT) as link:
+            await self._redeclare(link)
+            log.info("%s: connected to RabbitMQ", side)
+            self._stood[side] = True
+            return await serve(link)
 
     async def _pause(self, seconds: float) -> None:
         try:
@@ -191,17 +143,18 @@ class Broker:
             return
 
     async def _publish_on(self, link: Link) -> str:
-        confirms = Confirms()
-        async with link.channel(wire.ChannelSink(confirms.content, confirms.confirm), confirms=True) as channel:
-            self._publishing = (link, channel.number, confirms)
+        publisher = Publisher(link, self._rules)
+        async with link.channel(publisher.sink, confirms=True) as channel:
+            publisher.channel = channel.number
+            self._publisher = publisher
             self._standing()
             try:
                 await self._until(link.lost, channel.closing)
                 return why_closed(link, channel)
             finally:
-                self._publishing = None
+                self._publisher = None
                 self._whole.clear()
-                confirms.fail(f"RabbitMQ is not connected: {why_closed(link, channel)}")
+                publisher.fail(f"RabbitMQ is not connected: {why_closed(link, channel)}")
 
     async def _consume_on(self, link: Link) -> str:
         self._consuming = link
@@ -213,7 +166,8 @@ class Broker:
             while not (link.lost.done() or self._closing.is_set()):
                 await self._until(link.lost, timeout=self._redeclare_every)
                 if not (link.lost.done() or self._closing.is_set()):
-                    await self._redeclare(link)
+                    asked = time.monotonic()
+                    self._watch(asked, await self._redeclare(link))
             return link.why_lost()
         finally:
             self._consuming = None
@@ -223,15 +177,15 @@ class Broker:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _until(self, *ended: asyncio.Future[None], timeout: float | None = None) -> None:
-        closing = asyncio.create_task(self._closing.wait())
+    async def _until(self, *ended: asyncio.Future[Any], timeout: float | None = None) -> None:
+        closing: asyncio.Future[Any] = asyncio.create_task(self._closing.wait())
         try:
             await asyncio.wait((*ended, closing), timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         finally:
             closing.cancel()
 
     def _standing(self) -> None:
-        if self._publishing is None or self._consuming is None:
+        if self._publisher is None or self._consuming is None:
             return
         self._whole.set()
         for call in self.on_connect:
@@ -240,15 +194,17 @@ class Broker:
             except Exception:
                 log.exception("a listener for the connection to RabbitMQ failed")
 
-    async def _redeclare(self, link: Link) -> None:
-        """Declare everything again and let each stream's watchdog look at its queue; says what is wrong once."""
+    async def _redeclare(self, link: Link) -> Declared:
+        """Declare everything again; what is wrong is said once."""
         async with self._declaring:  # the two connections at once would race to create the same quorum queue
-            asked = time.monotonic()
             found = await declare(link, self._topology)
         for name, problem in found.problems.items():
             if self._problems.get(name) != problem:
                 log.error("%s is not as declared, see `crossdock topology plan`: %s", name, problem)
         self._problems = found.problems
+        return found
+
+    def _watch(self, asked: float, found: Declared) -> None:
         for stream in self._streams:
             if stream.queue in found.depths:
                 stream.check(asked, *found.depths[stream.queue])

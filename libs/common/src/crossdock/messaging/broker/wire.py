@@ -24,6 +24,7 @@ FRAME_HEAD = struct.Struct(">BHI")
 # RabbitMQ 4 refuses a larger message by closing the channel, 3.x at 128 MiB; the smaller one holds for both.
 LARGEST_BODY = 16 * 1024 * 1024
 
+_CHANNEL_CLOSE = 20 << 16 | 40
 _BASIC = 60
 _PUBLISH, _RETURN, _DELIVER, _ACK, _NACK = (_BASIC << 16 | method for method in (40, 50, 60, 80, 120))
 
@@ -159,10 +160,14 @@ class Content:
 
 
 class ChannelSink:
-    """Puts the content frames of one channel together; every other frame of the channel is left to aiormq."""
+    """Puts the content frames of one channel together; every other frame of the channel is left to aiormq.
+
+    `closed` from the moment the broker closes the channel: any frame on it now would cost the whole connection.
+    """
 
     def __init__(self, on_content: Callable[[bool, Content], None], on_confirm: Callable[[int, bool, bool], None]):
         """`on_content(returned, content)`; `on_confirm(tag, multiple, accepted)` for what was published."""
+        self.closed = False
         self._on_content = on_content
         self._on_confirm = on_confirm
         self._method = b""
@@ -186,6 +191,7 @@ class ChannelSink:
             if method in (_ACK, _NACK):
                 self._on_confirm(_U64.unpack_from(payload, 4)[0], bool(payload[12] & 1), method == _ACK)
                 return True
+            self.closed = self.closed or method == _CHANNEL_CLOSE
             return False
         if kind == HEADER and self._method:
             self._header = payload

@@ -1,0 +1,416 @@
+"""What the broker side does when the network, the broker or its administrator misbehave, on a real RabbitMQ."""
+
+import asyncio
+import ipaddress
+import logging
+import ssl
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiormq
+import httpx
+import pytest
+import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from crossdock.local.servers import Broker as Server
+from crossdock.messaging.broker import Broker, BrokerAway, Published, Reconnected, Stream
+from crossdock.messaging.envelope import Outgoing, new_id
+from crossdock.messaging.topology import Queue, Topology
+
+QUEUE, OTHER = "inventory.reserve-stock", "inventory.count-stock"
+TOPOLOGY = Topology(
+    exchanges=("events", "internal"),
+    queues=(Queue(QUEUE, (("events", "order.matched.v1"),)), Queue(OTHER, (("events", "stock.counted.v1"),))),
+)
+BLOCKED = b"\x01\x00\x00\x00\x00\x00\x08\x00\x0a\x00\x3c\x03low\xce"
+UNBLOCKED = b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x3d\xce"
+SOON = 15.0
+
+
+def message(type: str = "order.matched.v1") -> Outgoing:
+    return Outgoing(new_id(), type, "events", type, "order-1", {"cloudEvents_type": type}, b"{}")
+
+
+class Proxy:
+    """A TCP proxy before the broker that can swallow bytes, cut, refuse, and speak to the client itself."""
+
+    def __init__(self, upstream: str) -> None:
+        self._upstream = urlsplit(upstream)
+        self._writers: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._server: asyncio.Server | None = None
+        self.flowing = asyncio.Event()
+        self.flowing.set()
+        self.url = ""
+
+    async def start(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=tls)
+        self.port = self._server.sockets[0].getsockname()[1]
+        credentials = self._upstream.netloc.rpartition("@")[0]
+        scheme = "amqps" if tls else "amqp"
+        self.url = f"{scheme}://{credentials}@127.0.0.1:{self.port}{self._upstream.path}"
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        up_reader, up_writer = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
+        self._writers.append((writer, up_writer))
+        for source, sink in ((reader, up_writer), (up_reader, writer)):
+            task = asyncio.create_task(self._pump(source, sink))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                await self.flowing.wait()
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    def say(self, frame: bytes) -> None:
+        """Send a frame to every client as if the broker had."""
+        for client, _ in self._writers:
+            client.write(frame)
+
+    def cut(self) -> None:
+        """Reset every connection."""
+        for pair in self._writers:
+            for writer in pair:
+                writer.transport.abort()
+        self._writers.clear()
+
+    async def stop(self) -> None:
+        """Refuse new connections and cut the old."""
+        if self._server is not None:
+            self._server.close()
+        self.cut()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+@pytest.fixture
+async def proxy(vhost: str) -> AsyncIterator[Proxy]:
+    proxy = Proxy(vhost)
+    await proxy.start()
+    yield proxy
+    await proxy.stop()
+
+
+@asynccontextmanager
+async def running(
+    url: str, *, topology: Topology = TOPOLOGY, heartbeat: int = 10, redeclare_every: float = 60.0
+) -> AsyncIterator[Broker]:
+    broker = Broker(
+        url,
+        name="inventory",
+        topology=topology,
+        mandatory_types=frozenset({"order.matched.v1"}),
+        heartbeat=heartbeat,
+        redeclare_every=redeclare_every,
+    )
+    task = asyncio.create_task(broker.run())
+    try:
+        await broker.wait_connected(SOON)
+        yield broker
+    finally:
+        async with asyncio.timeout(SOON):
+            await broker.close()
+            await task
+
+
+async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
+    async with asyncio.timeout(20):
+        while not await condition():
+            await asyncio.sleep(0.05)
+
+
+async def published(broker: Broker) -> bool:
+    """Whether a message could be published now."""
+    with suppress(BrokerAway):
+        return bool((await broker.publish([message()])).confirmed)
+    return False
+
+
+@pytest.fixture
+async def management(broker: Server, vhost: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(
+        base_url=f"{broker.management_url}/api/", auth=(broker.user, broker.password), timeout=30, trust_env=False
+    ) as client:
+        yield client
+
+
+def name_of(vhost: str) -> str:
+    return urlsplit(vhost).path.removeprefix("/")
+
+
+async def test_a_reset_connection_ends_a_window_at_once_and_what_was_lost_can_be_sent_again(proxy: Proxy) -> None:
+    async with running(proxy.url) as broker:
+        stream = broker.stream(QUEUE, 400)
+        proxy.flowing.clear()
+        window = [message() for _ in range(50)]
+        waiting = asyncio.create_task(broker.publish(window))
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        proxy.cut()
+        with pytest.raises(BrokerAway) as away:
+            await waiting
+        assert time.monotonic() - began < 1
+        assert away.value.published == Published()
+        proxy.flowing.set()
+        await broker.wait_connected(SOON)
+        assert len((await broker.publish(window)).confirmed) == 50
+        assert len(await stream.take(200, SOON)) > 0
+
+
+async def test_a_silent_network_is_noticed_on_both_connections(proxy: Proxy) -> None:
+    async with running(proxy.url, heartbeat=1) as broker:
+        stream = broker.stream(QUEUE, 400)
+        assert await published(broker)
+        (held,) = await stream.take(10, SOON)
+        generation = broker.generation
+        proxy.flowing.clear()  # half open: no reset, no answer
+        began = time.monotonic()
+        with pytest.raises(BrokerAway):
+            await broker.publish([message()])
+        assert time.monotonic() - began < 6
+        await asyncio.sleep(max(0.0, 3 - (time.monotonic() - began)))
+        assert not broker.connected
+        with pytest.raises(Reconnected):
+            await stream.ack_through(held)
+        proxy.cut()
+        proxy.flowing.set()
+        await broker.wait_connected(SOON)
+        assert broker.generation > generation
+        assert (await stream.take(10, SOON))[0].message.message_id == held.message.message_id
+
+
+async def test_nothing_is_sent_while_the_broker_has_an_alarm(proxy: Proxy) -> None:
+    async with running(proxy.url) as broker:
+        proxy.say(BLOCKED)
+        await asyncio.sleep(0.1)
+        began = time.monotonic()
+        with pytest.raises(BrokerAway, match="alarm"):
+            await broker.publish([message()])
+        assert time.monotonic() - began < 0.5
+        proxy.say(UNBLOCKED)
+        await asyncio.sleep(0.1)
+        assert await published(broker)
+
+
+async def test_a_window_ends_after_five_seconds_when_confirms_do_not_come(proxy: Proxy) -> None:
+    async with running(proxy.url) as broker:
+        assert await published(broker)
+        proxy.flowing.clear()
+        began = time.monotonic()
+        with pytest.raises(BrokerAway, match=r"did not confirm 2 of 2 messages within 5 s"):
+            await broker.publish([message(), message()])
+        assert 4.5 < time.monotonic() - began < 6
+        proxy.cut()
+        proxy.flowing.set()
+        await eventually(lambda: published(broker))
+
+
+async def test_the_broker_may_come_after_the_service(vhost: str) -> None:
+    proxy = Proxy(vhost)
+    await proxy.start()
+    port = proxy.port
+    await proxy.stop()
+    broker = Broker(proxy.url, name="inventory", topology=TOPOLOGY, mandatory_types=frozenset({"order.matched.v1"}))
+    stream = broker.stream(QUEUE, 10)
+    task = asyncio.create_task(broker.run())
+    try:
+        with pytest.raises(BrokerAway):
+            await broker.wait_connected(0.5)
+        assert await stream.take(1, 0) == []
+        await proxy.start(port=port)
+        await broker.wait_connected(SOON)
+        assert await published(broker)
+        assert await stream.take(1, SOON)
+    finally:
+        await broker.close()
+        await task
+        await proxy.stop()
+
+
+async def test_an_exchange_that_someone_deleted_is_declared_again(vhost: str, management: httpx.AsyncClient) -> None:
+    async with running(vhost) as broker:
+        (await management.delete(f"exchanges/{name_of(vhost)}/events")).raise_for_status()
+        with pytest.raises(BrokerAway, match="no exchange 'events'"):
+            await broker.publish([message()])
+        await eventually(lambda: published(broker))
+
+
+async def consumer_of(stream: Stream) -> Any:
+    """What the stream believes to be its consumer, once the broker has confirmed it."""
+
+    async def consuming() -> bool:
+        return stream._consumer is not None and stream._consumer.since < time.monotonic()
+
+    await eventually(consuming)
+    return stream._consumer
+
+
+async def test_a_consumer_that_vanished_without_a_word_is_found(vhost: str) -> None:
+    async with running(vhost, redeclare_every=0.5) as broker:
+        stream = broker.stream(QUEUE, 10)
+        consumer = await consumer_of(stream)
+        await consumer.channel.basic_cancel(consumer.tag)  # as the broker forgetting it, behind the stream's back
+        generation = stream.generation
+        assert await published(broker)
+        assert await stream.take(1, SOON)
+        assert stream.generation > generation
+
+
+async def test_a_consumer_that_gets_nothing_while_messages_wait_is_opened_anew(vhost: str) -> None:
+    async with running(vhost, redeclare_every=0.5) as broker, aiormq.Connection(vhost) as other:
+        stream = broker.stream(QUEUE, 10)
+        assert await published(broker)
+        (first,) = await stream.take(1, SOON)
+        await stream.ack_one(first)
+        hog = await other.channel()
+        await hog.basic_qos(prefetch_count=1)
+        await hog.basic_consume(QUEUE, _keep)  # so that the queue has a consumer, if one that is full
+        consumer = await consumer_of(stream)
+        await consumer.channel.basic_cancel(consumer.tag)
+        for _ in range(3):
+            assert await published(broker)
+        assert await stream.take(1, SOON)
+        assert stream.generation > first.generation
+
+
+async def _keep(message: object) -> None:
+    """Never settle it."""
+
+
+async def test_a_consumer_that_is_only_slow_is_left_alone(vhost: str) -> None:
+    async with running(vhost, redeclare_every=0.2) as broker:
+        stream = broker.stream(QUEUE, 2)
+        for _ in range(5):
+            assert await published(broker)
+        held = await stream.take(2, SOON)
+        await asyncio.sleep(1.5)  # several looks, with messages waiting and two in hand
+        await stream.ack_through(held[-1])
+
+
+async def test_a_queue_with_other_arguments_is_named_and_consumed_all_the_same(
+    vhost: str, management: httpx.AsyncClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    body = {"durable": True, "arguments": {"x-queue-type": "classic"}}
+    (await management.put(f"queues/{name_of(vhost)}/{QUEUE}", json=body)).raise_for_status()
+    async with running(vhost, redeclare_every=0.2) as broker:
+        stream, other = broker.stream(QUEUE, 10), broker.stream(OTHER, 10)
+        assert await published(broker)
+        assert await stream.take(1, SOON)
+        assert (await broker.publish([message("stock.counted.v1")])).confirmed
+        assert await other.take(1, SOON)
+        await asyncio.sleep(1)
+    told = [record for record in caplog.records if "not as declared" in record.message and QUEUE in record.message]
+    assert len(told) == 1
+
+
+async def test_an_acknowledgement_that_the_broker_refuses_costs_only_its_own_stream(vhost: str) -> None:
+    async with running(vhost) as broker:
+        stream, other = broker.stream(QUEUE, 10), broker.stream(OTHER, 10)
+        assert await published(broker)
+        await broker.publish([message("stock.counted.v1")])
+        (mine,), (theirs,) = await stream.take(1, SOON), await other.take(1, SOON)
+        await stream.ack_one(mine)
+        await stream.ack_one(mine)  # an unknown tag by now: the broker closes the channel
+
+        async def reopened() -> bool:
+            return stream.generation > mine.generation
+
+        await eventually(reopened)
+        await other.ack_one(theirs)
+        assert await published(broker)
+        assert await stream.take(1, SOON)
+        assert (broker.generation, other.generation) == (1, 1)
+
+
+async def test_credentials_are_in_no_log_line(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    password = urlsplit(proxy.url).password or ""
+    async with running(proxy.url) as broker:
+        await published(broker)
+        proxy.cut()
+        await asyncio.sleep(0.1)
+        await broker.wait_connected(SOON)
+    wrong = Broker(
+        proxy.url.replace(password, "not-the-password"),
+        name="inventory",
+        topology=TOPOLOGY,
+        mandatory_types=frozenset(),
+    )
+    task = asyncio.create_task(wrong.run())
+    with pytest.raises(BrokerAway):
+        await wrong.wait_connected(1.5)
+    await wrong.close()
+    await task
+    assert "ACCESS_REFUSED" in caplog.text
+    assert password not in caplog.text
+    assert "not-the-password" not in caplog.text
+    with pytest.raises(ValueError, match="must look like") as refused:
+        Broker("http://me:secret@host/", name="x", topology=TOPOLOGY, mandatory_types=frozenset())
+    assert "secret" not in str(refused.value)
+
+
+async def test_it_works_over_tls(vhost: str, tmp_path: Path) -> None:
+    authority = _self_signed(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(authority)
+    proxy = Proxy(vhost)
+    await proxy.start(tls=context)
+    try:
+        async with running(f"{proxy.url}?cafile={authority}") as broker:
+            stream = broker.stream(QUEUE, 10)
+            assert await published(broker)
+            assert await stream.take(1, SOON)
+    finally:
+        await proxy.stop()
+
+
+def _self_signed(folder: Path) -> Path:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "broker.pem"
+    path.write_bytes(
+        certificate.public_bytes(serialization.Encoding.PEM)
+        + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return path
+
+
+async def test_it_works_on_uvloop_as_the_services_run(vhost: str) -> None:
+    async def round_trip() -> int:
+        async with running(vhost) as broker:
+            stream = broker.stream(QUEUE, 400)
+            await broker.publish([message() for _ in range(200)])
+            got = 0
+            while got < 200:
+                batch = await stream.take(200, SOON)
+                got += len(batch)
+                await stream.ack_through(batch[-1])
+            return got
+
+    assert await asyncio.to_thread(uvloop.run, round_trip()) == 200
