@@ -86,10 +86,15 @@ def outgoing(
         type=event.type,
         exchange=event.exchange,
         routing_key=event.type,
-        correlation_id=correlation or event.correlation,
+        correlation_id=storable(correlation or event.correlation),
         headers=headers,
         body=event.__pydantic_serializer__.to_json(event),
     )
+
+
+def storable(value: str) -> str:
+    """Text that Postgres takes: it holds no NUL character."""
+    return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _names_order(event: Event) -> bool:
@@ -103,10 +108,10 @@ def again(message: Incoming, *, queue: str, attempt: int, origin_id: UUID) -> Ou
     headers = kept | {"cloudEvents_id": str(message_id), "x-attempt": attempt, "x-origin-id": str(origin_id)}
     return Outgoing(
         message_id=message_id,
-        type=message.type or "",
+        type=storable(message.type or ""),
         exchange="",
         routing_key=queue,
-        correlation_id=message.correlation_id or "",
+        correlation_id=storable(message.correlation_id or ""),
         headers=headers,
         body=message.body,
     )

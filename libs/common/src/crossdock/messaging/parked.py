@@ -10,7 +10,7 @@ from uuid import UUID, uuid5
 import orjson
 from sqlalchemy import Row, text
 
-from crossdock.messaging.envelope import Incoming, again
+from crossdock.messaging.envelope import Incoming, again, storable
 
 if TYPE_CHECKING:
     from crossdock.messaging.transaction import Tx
@@ -67,9 +67,8 @@ def parked_id(handler: str, parked: ToPark) -> UUID:
     return uuid5(NAMESPACE, f"{handler}/{message.message_id}/{message.type}/{digest}")
 
 
-def _storable(value: str | None) -> str | None:
-    """Postgres' text holds no NUL character."""
-    return None if value is None else value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+def _text(value: str | None) -> str | None:
+    return None if value is None else storable(value)
 
 
 async def park(tx: "Tx", handler: str, queue: str, parked: Sequence[ToPark]) -> None:
@@ -79,11 +78,11 @@ async def park(tx: "Tx", handler: str, queue: str, parked: Sequence[ToPark]) -> 
         id=[parked_id(handler, p) for p in parked],
         handler=[handler] * len(parked),
         queue=[queue] * len(parked),
-        message_id=[_storable(p.message.message_id) for p in parked],
+        message_id=[_text(p.message.message_id) for p in parked],
         origin_id=[p.origin_id for p in parked],
         attempt=[p.attempt for p in parked],
-        type=[_storable(p.message.type) for p in parked],
-        correlation_id=[_storable(p.message.correlation_id) for p in parked],
+        type=[_text(p.message.type) for p in parked],
+        correlation_id=[_text(p.message.correlation_id) for p in parked],
         headers=[orjson.dumps(dict(p.message.headers), default=str) for p in parked],
         body=[p.message.body for p in parked],
         reason=[p.reason for p in parked],
