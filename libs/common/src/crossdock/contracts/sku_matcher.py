@@ -78,6 +78,7 @@ class SkuChanged(Event):
 
     type = "sku.changed.v1"
     publisher = "sku-matcher"
+    consumers = ("sku-matcher",)
 
     sku: str
     sku_version: int

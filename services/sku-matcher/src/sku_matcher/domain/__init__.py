@@ -1,0 +1,1 @@
+"""What a line's SKU is, and what a catalogue message changes: pure functions over frozen values."""
