@@ -27,8 +27,8 @@ PARK = text("""
     ON CONFLICT DO NOTHING
 """)
 LIST = text("""
-    SELECT id, handler, queue, message_id, origin_id, attempt, type, correlation_id, reason, parked_at, state, settled_at,
-           octet_length(body) AS size
+    SELECT id, handler, queue, message_id, origin_id, attempt, type, correlation_id, reason, parked_at, state,
+           settled_at, octet_length(body) AS size
     FROM parked_message
     WHERE (CAST(:state AS text) IS NULL OR state = :state)
       AND (CAST(:before AS timestamptz) IS NULL OR parked_at < :before)
