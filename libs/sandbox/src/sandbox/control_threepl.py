@@ -87,10 +87,11 @@ def account_in(world: World, name: str) -> Account:
 
 
 def request_in(world: World, which: str) -> tuple[Account, Request]:
-    """The newest request with that id, reference or order number, and its account. Raises: HTTPException 404."""
+    """The newest request with that id, reference or order number (without `#` too). Raises: HTTPException 404."""
     for account in world.accounts.values():
         for request in reversed(account.requests.values()):
-            if which in (request.id, request.reference, request.order_number):
+            names = (request.id, request.reference, request.order_number, request.order_number.lstrip("#"))
+            if which in names:
                 return account, request
     raise HTTPException(404, f"There is no request {which}.")
 

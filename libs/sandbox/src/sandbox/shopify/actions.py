@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sandbox.clock import utc_now
-from sandbox.shopify import payloads
+from sandbox.shopify import catalog_payloads, payloads
 from sandbox.shopify.build import received
 from sandbox.shopify.money import Bag
 from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Order, Product, Refund, Store, second
@@ -205,4 +205,4 @@ def tell_product(world: World, store: Store, product: Product, topics: list[str]
     """Send the product under each of `topics`."""
     event = Event(world, store, utc_now())
     for topic in topics:
-        event.emit(topic, payloads.product(store, product), product.title)
+        event.emit(topic, catalog_payloads.product(store, product), product.title)

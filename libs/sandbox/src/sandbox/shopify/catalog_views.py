@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.money import rest
 from sandbox.shopify.paging import Item, connection, sortable
-from sandbox.shopify.payloads import gid
 from sandbox.shopify.state import Location, Product, Store, Subscription, Variant
 
 View = dict[str, Any]

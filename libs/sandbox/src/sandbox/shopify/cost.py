@@ -13,9 +13,7 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLObjectType,
     GraphQLSchema,
-    InlineFragmentNode,
     IntValueNode,
     OperationDefinitionNode,
     SelectionSetNode,
@@ -25,7 +23,7 @@ from graphql import (
 )
 
 MAXIMUM = 1000
-FREE = frozenset({"MoneyBag", "MoneyV2", "MailingAddress", "PageInfo", "Count", "LocationAddress"})
+FREE = frozenset({"MoneyBag", "MoneyV2", "MailingAddress", "PageInfo"})
 
 
 @dataclass
@@ -63,75 +61,65 @@ class Estimator:
 
     def requested(self, operation: OperationDefinitionNode) -> int:
         """`requestedQueryCost`."""
-        root = self.schema.get_root_type(operation.operation)
-        assert root is not None
-        return sum(
-            self._root(root, node, None, operation.operation.value == "mutation")
-            for node in self._fields(operation.selection_set)
-        )
+        return sum(self._root(kind, node, None, operation) for kind, node in self._roots(operation))
 
     def actual(self, operation: OperationDefinitionNode, data: dict[str, Any] | None) -> int:
         """`actualQueryCost`: the same rule over the nodes that came back."""
-        root = self.schema.get_root_type(operation.operation)
-        assert root is not None
         return sum(
-            self._root(root, node, [(data or {}).get(self._key(node))], operation.operation.value == "mutation")
-            for node in self._fields(operation.selection_set)
+            self._root(kind, node, [(data or {}).get(_key(node))], operation) for kind, node in self._roots(operation)
         )
 
-    def _root(self, root: GraphQLObjectType, node: FieldNode, data: list[Any] | None, mutation: bool) -> int:
+    def _roots(self, operation: OperationDefinitionNode) -> list[tuple[Any, FieldNode]]:
+        return self._fields(self.schema.get_root_type(operation.operation), operation.selection_set)
+
+    def _root(self, kind: Any, node: FieldNode, data: list[Any] | None, operation: OperationDefinitionNode) -> int:
         name = node.name.value
         if name.startswith("__"):
             return 0
         if name.endswith("Count"):
             return 10
-        if not mutation:
-            return self._field(root, node, data)
-        cost = 10
-        payload = get_named_type(root.fields[name].type)
-        for child in self._fields(node.selection_set):
-            if isinstance(payload, GraphQLObjectType) and child.name.value in payload.fields:
-                below = self._below(payload, child, self._get(data, child))
-                if not child.name.value.lower().endswith("usererrors"):
-                    cost += below
-        return cost
+        if operation.operation.value != "mutation":
+            return self._field(kind, node, data)
+        payload = get_named_type(kind.fields[name].type)
+        return 10 + sum(
+            self._below(owner, child, _get(data, child))
+            for owner, child in self._fields(payload, node.selection_set)
+            if not child.name.value.lower().endswith("usererrors")
+        )
 
-    def _below(self, parent: Any, node: FieldNode, data: list[Any] | None) -> int:
-        inner = get_named_type(parent.fields[node.name.value].type)
-        if is_leaf_type(inner) or inner.name in FREE:
-            return 0
-        return sum(self._field(inner, child, self._get(data, child)) for child in self._fields(node.selection_set))
-
-    def _field(self, parent: Any, node: FieldNode, data: list[Any] | None) -> int:
-        definition = getattr(parent, "fields", {}).get(node.name.value)
-        if definition is None:
-            return 0
-        inner = get_named_type(definition.type)
-        if is_leaf_type(inner) or inner.name in FREE:
-            return 0
-        if data is not None and all(value is None for value in data):
+    def _below(self, kind: Any, node: FieldNode, data: list[Any] | None) -> int:
+        """What lies below a field, the field itself left out."""
+        inner = _type_of(kind, node)
+        if inner is None:
             return 0
         if inner.name.endswith("Connection"):
             return self._connection(inner, node, data)
-        below = sum(self._field(inner, child, self._get(data, child)) for child in self._fields(node.selection_set))
-        return 1 + below
+        return sum(
+            self._field(owner, child, _get(data, child)) for owner, child in self._fields(inner, node.selection_set)
+        )
+
+    def _field(self, kind: Any, node: FieldNode, data: list[Any] | None) -> int:
+        inner = _type_of(kind, node)
+        if inner is None or (data is not None and all(value is None for value in data)):
+            return 0
+        own = 0 if inner.name.endswith("Connection") else 1
+        return own + self._below(kind, node, data)
 
     def _connection(self, inner: Any, node: FieldNode, data: list[Any] | None) -> int:
-        count = self._first(node)
-        cost = 0
-        for child in self._fields(node.selection_set):
+        count, cost = self._first(node), 0
+        for _, child in self._fields(inner, node.selection_set):
             if child.name.value not in ("nodes", "edges"):
                 continue
-            nodes = self._get(data, child)
-            if nodes is not None:
-                count = min(count, max(1, len(nodes)))
+            found = _get(data, child)
+            if found is not None:
+                count = min(count, max(1, len(found)))
             if child.name.value == "nodes":
-                cost = max(cost, 1 + self._below(inner, child, nodes))
+                cost = max(cost, 1 + self._below(inner, child, found))
                 continue
             edge = get_named_type(inner.fields["edges"].type)
-            for grandchild in self._fields(child.selection_set):
+            for _, grandchild in self._fields(edge, child.selection_set):
                 if grandchild.name.value == "node":
-                    cost = max(cost, 1 + self._below(edge, grandchild, self._get(nodes, grandchild)))
+                    cost = max(cost, 1 + self._below(edge, grandchild, _get(found, grandchild)))
         return 2 + max(1, math.floor(2 * math.log(max(1, count)))) * cost
 
     def _first(self, node: FieldNode) -> int:
@@ -143,26 +131,36 @@ class Estimator:
                     return int(self.variables.get(argument.value.name.value) or 1)
         return 1
 
-    def _fields(self, selections: SelectionSetNode | None) -> list[FieldNode]:
-        found: list[FieldNode] = []
+    def _fields(self, kind: Any, selections: SelectionSetNode | None) -> list[tuple[Any, FieldNode]]:
+        """The fields selected on a type, each with the type it belongs to (a fragment may narrow it)."""
+        found: list[tuple[Any, FieldNode]] = []
         for node in selections.selections if selections else ():
             if isinstance(node, FieldNode):
-                found.append(node)
-            elif isinstance(node, FragmentSpreadNode):
-                found += self._fields(self.fragments[node.name.value].selection_set)
-            elif isinstance(node, InlineFragmentNode):
-                found += self._fields(node.selection_set)
+                found.append((kind, node))
+                continue
+            fragment: Any = self.fragments[node.name.value] if isinstance(node, FragmentSpreadNode) else node
+            narrowed = fragment.type_condition
+            below = self.schema.type_map[narrowed.name.value] if narrowed is not None else kind
+            found += self._fields(below, fragment.selection_set)
         return found
 
-    @staticmethod
-    def _key(node: FieldNode) -> str:
-        return node.alias.value if node.alias else node.name.value
 
-    def _get(self, data: list[Any] | None, node: FieldNode) -> list[Any] | None:
-        if data is None:
-            return None
-        found: list[Any] = []
-        for value in data:
-            inner = value.get(self._key(node)) if isinstance(value, dict) else None
-            found += inner if isinstance(inner, list) else [inner]
-        return found
+def _type_of(kind: Any, node: FieldNode) -> Any:
+    """The type of a field that may cost something; None for what is free."""
+    definition = getattr(kind, "fields", {}).get(node.name.value)
+    inner = get_named_type(definition.type) if definition is not None else None
+    return None if inner is None or is_leaf_type(inner) or inner.name in FREE else inner
+
+
+def _key(node: FieldNode) -> str:
+    return node.alias.value if node.alias else node.name.value
+
+
+def _get(data: list[Any] | None, node: FieldNode) -> list[Any] | None:
+    if data is None:
+        return None
+    found: list[Any] = []
+    for value in data:
+        inner = value.get(_key(node)) if isinstance(value, dict) else None
+        found += inner if isinstance(inner, list) else [inner]
+    return found

@@ -6,10 +6,10 @@ from graphql import GraphQLError
 from graphql.execution import get_directive_values
 
 from sandbox.clock import utc_now
+from sandbox.shopify import catalog_payloads
 from sandbox.shopify import catalog_views as catalog
-from sandbox.shopify import payloads
 from sandbox.shopify.context import Context, Info, number_in
-from sandbox.shopify.payloads import gid
+from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.state import Store, Variant, second
 from sandbox.shopify.webhooks import Event
 
@@ -94,7 +94,7 @@ def _applied(context: Context, given: dict[str, Any], targets: list[tuple[Varian
                 }
                 for name in ("available", "on_hand")
             ]
-            body = payloads.inventory_level(store, variant, place)
+            body = catalog_payloads.inventory_level(store, variant, place)
             event.emit("inventory_levels/update", body, variant.sku or str(variant.id))
     group = {
         "id": gid("InventoryAdjustmentGroup", store.ids.next()),

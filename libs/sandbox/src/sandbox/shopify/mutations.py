@@ -8,8 +8,8 @@ from typing import Any
 from sandbox.shopify import actions, fulfilling, views
 from sandbox.shopify.context import Context, Info, kind_of, number_in, user_errors
 from sandbox.shopify.inventory import inventory_set_quantities
+from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.order_create import order_create
-from sandbox.shopify.payloads import gid
 from sandbox.shopify.state import Job, second
 from sandbox.shopify.subscriptions import create, delete, update
 

@@ -1,33 +1,33 @@
 """REST-shaped webhook bodies, as Shopify sends them in every API version: numeric ids, amounts as text."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
-from sandbox.shopify.money import Bag, rest
+from sandbox.shopify.line_payloads import discount_application, discount_codes, gid, line_item, shipping_line, tax_line
 from sandbox.shopify.state import (
-    Allocation,
     Fulfillment,
     FulfillmentOrder,
-    Line,
     Order,
-    Product,
     Refund,
-    ShippingLine,
     Store,
-    TaxLine,
-    Variant,
 )
-from sandbox.shopify.totals import order_taxes, shipping_price, totals
+from sandbox.shopify.totals import order_taxes, totals
 
 ADDRESS = (
     *("first_name", "address1", "phone", "city", "zip", "province", "country", "last_name", "address2", "company"),
     *("latitude", "longitude", "name", "country_code", "province_code"),
 )
 
+NULL_IN_ORDERS = (
+    *("browser_ip", "cart_token", "checkout_token", "client_details", "device_id", "landing_site", "landing_site_ref"),
+    *("location_id", "merchant_of_record_app_id", "original_total_additional_fees_set", "original_total_duties_set"),
+    *("current_total_additional_fees_set", "current_total_duties_set", "payment_terms", "reference", "user_id"),
+)
 
-def gid(kind: str, number: int) -> str:
-    """The GraphQL id of a thing."""
-    return f"gid://shopify/{kind}/{number}"
+NULL_IN_TRANSACTIONS = (
+    *("amount_rounding", "authorization", "device_id", "error_code", "location_id", "message", "parent_id", "user_id"),
+)
 
 
 def address(given: dict[str, Any] | None) -> dict[str, Any] | None:
@@ -41,29 +41,28 @@ def address(given: dict[str, Any] | None) -> dict[str, Any] | None:
 
 def order(store: Store, order: Order) -> dict[str, Any]:
     """The whole order as `orders/*` webhooks carry it."""
-    sums = totals(order)
-    lines = [line_item(order, line) for line in order.lines]
-    body: dict[str, Any] = {
+    nothing = order.currencies.bag(Decimal(0))
+    body: dict[str, Any] = dict.fromkeys(NULL_IN_ORDERS) | {
         "id": order.id,
         "admin_graphql_api_id": gid("Order", order.id),
         "app_id": 580111,
         "buyer_accepts_marketing": False,
         "cancel_reason": order.cancel_reason.lower() if order.cancel_reason else None,
         "cancelled_at": store.local(order.cancelled_at),
-        "cart_token": None,
-        "client_details": None,
         "closed_at": store.local(order.closed_at),
         "confirmed": True,
+        "confirmation_number": f"X{order.number}",
         "contact_email": order.email,
         "created_at": store.local(order.created_at),
         "currency": order.currencies.shop,
         "customer_locale": "en",
-        "discount_codes": _discount_codes(order),
+        "discount_codes": discount_codes(order),
+        "duties_included": False,
         "email": order.email or "",
         "estimated_taxes": False,
         "financial_status": order.financial_status.lower(),
         "fulfillment_status": fulfillment_status(order),
-        "location_id": None,
+        "merchant_business_entity_id": "c2FuZGJveA",
         "name": order.name,
         "note": order.note,
         "note_attributes": order.note_attributes,
@@ -75,7 +74,6 @@ def order(store: Store, order: Order) -> dict[str, Any]:
         "po_number": order.po_number,
         "presentment_currency": order.currencies.presentment,
         "processed_at": store.local(order.processed_at),
-        "reference": None,
         "referring_site": "",
         "source_identifier": order.source_identifier,
         "source_name": order.source_name,
@@ -85,23 +83,33 @@ def order(store: Store, order: Order) -> dict[str, Any]:
         "tax_lines": [tax_line(tax) for tax in order_taxes(order)],
         "taxes_included": order.taxes_included,
         "test": order.test,
-        "total_outstanding": sums.outstanding.rest(),
-        "total_tip_received": rest(sums.total.shop * 0, order.currencies.shop),
+        "total_tip_received": nothing.rest(),
+        "total_cash_rounding_payment_adjustment_set": nothing.rest_set(),
+        "total_cash_rounding_refund_adjustment_set": nothing.rest_set(),
         "total_weight": sum(line.grams * line.quantity for line in order.lines),
         "updated_at": store.local(order.updated_at),
-        "user_id": None,
+        "token": f"{order.id:032x}",
+    }
+    return body | _parts(store, order) | _amounts(order)
+
+
+def _parts(store: Store, order: Order) -> dict[str, Any]:
+    return {
         "billing_address": address(order.billing_address),
         "shipping_address": address(order.shipping_address),
         "customer": _customer(store, order),
-        "discount_applications": [_discount_application(order, index) for index in range(len(order.discounts))],
+        "discount_applications": [discount_application(order, index) for index in range(len(order.discounts))],
         "fulfillments": [fulfillment(store, order, one) for one in order.fulfillments],
-        "line_items": lines,
-        "payment_terms": None,
+        "line_items": [line_item(order, line) for line in order.lines],
+        "line_item_groups": [],
+        "returns": [],
         "refunds": [refund(store, order, one) for one in order.refunds],
-        "shipping_lines": [_shipping_line(order, line) for line in order.shipping_lines],
-        "original_total_duties_set": None,
-        "current_total_duties_set": None,
+        "shipping_lines": [shipping_line(order, line) for line in order.shipping_lines],
     }
+
+
+def _amounts(order: Order) -> dict[str, Any]:
+    sums = totals(order)
     amounts = {
         "subtotal_price": sums.subtotal,
         "total_discounts": sums.discounts,
@@ -113,55 +121,12 @@ def order(store: Store, order: Order) -> dict[str, Any]:
         "current_total_price": sums.current_total,
         "current_total_tax": sums.current_tax,
     }
+    body: dict[str, Any] = {}
     for name, bag in amounts.items():
         body |= {name: bag.rest(), f"{name}_set": bag.rest_set()}
-    return body | {"total_shipping_price_set": sums.shipping.rest_set()}
-
-
-def line_item(order: Order, line: Line) -> dict[str, Any]:
-    """One line item. `total_discount` holds line discounts only; the money of all is in `discount_allocations`."""
-    own = line.price.times(0)
-    return {
-        "id": line.id,
-        "admin_graphql_api_id": gid("LineItem", line.id),
-        "current_quantity": line.current_quantity,
-        "fulfillable_quantity": 0 if order.cancelled_at else line.unfulfilled,
-        "fulfillment_service": "manual",
-        "fulfillment_status": _line_status(line),
-        "gift_card": line.gift_card,
-        "grams": line.grams,
-        "name": f"{line.title} - {line.variant_title}" if line.variant_title else line.title,
-        "price": line.price.rest(),
-        "price_set": line.price.rest_set(),
-        "product_exists": line.product_id is not None,
-        "product_id": line.product_id,
-        "properties": line.properties,
-        "quantity": line.quantity,
-        "requires_shipping": line.requires_shipping,
-        "sku": line.sku,
-        "taxable": line.taxable,
-        "title": line.title,
-        "total_discount": own.rest(),
-        "total_discount_set": own.rest_set(),
-        "variant_id": line.variant_id,
-        "variant_inventory_management": "shopify" if line.variant_id else None,
-        "variant_title": line.variant_title,
-        "vendor": line.vendor,
-        "tax_lines": [tax_line(tax) for tax in line.tax_lines],
-        "duties": [],
-        "discount_allocations": [_allocation(allocation) for allocation in line.allocations],
-    }
-
-
-def tax_line(tax: TaxLine) -> dict[str, Any]:
-    """One tax."""
-    return {
-        "channel_liable": False,
-        "price": tax.price.rest(),
-        "price_set": tax.price.rest_set(),
-        "rate": float(tax.rate),
-        "title": tax.title,
-    }
+    shipping = sums.shipping.rest_set()
+    body |= {"total_outstanding": sums.outstanding.rest()}
+    return body | {"total_shipping_price_set": shipping, "current_shipping_price_set": shipping}
 
 
 def fulfillment(store: Store, order: Order, one: Fulfillment) -> dict[str, Any]:
@@ -173,6 +138,8 @@ def fulfillment(store: Store, order: Order, one: Fulfillment) -> dict[str, Any]:
         "id": one.id,
         "admin_graphql_api_id": gid("Fulfillment", one.id),
         "created_at": store.local(one.created_at),
+        "destination": address(order.shipping_address),
+        "email": order.email,
         "location_id": one.location_id,
         "name": one.name,
         "order_id": order.id,
@@ -230,49 +197,6 @@ def refund(store: Store, order: Order, one: Refund) -> dict[str, Any]:
     }
 
 
-def product(store: Store, product: Product) -> dict[str, Any]:
-    """A product with its first 100 variants in full, as `products/*` carry it."""
-    return {
-        "admin_graphql_api_id": gid("Product", product.id),
-        "body_html": None,
-        "created_at": store.local(product.created_at),
-        "handle": product.handle,
-        "id": product.id,
-        "product_type": product.product_type,
-        "published_at": store.local(product.created_at),
-        "template_suffix": None,
-        "title": product.title,
-        "updated_at": store.local(product.updated_at),
-        "vendor": product.vendor,
-        "status": product.status.lower(),
-        "published_scope": "web",
-        "tags": ", ".join(product.tags),
-        "variants": [_variant(store, variant) for variant in product.variants[:100]],
-        "options": [{"name": "Title", "position": 1, "values": [variant.title for variant in product.variants]}],
-        "images": [],
-        "image": None,
-        "media": [],
-        "variant_gids": [
-            {"admin_graphql_api_id": gid("ProductVariant", variant.id), "updated_at": store.local(variant.updated_at)}
-            for variant in product.variants
-        ],
-        "has_variants_that_requires_components": False,
-        "category": None,
-    }
-
-
-def inventory_level(store: Store, variant: Variant, location_id: int) -> dict[str, Any]:
-    """`inventory_levels/update`: `available` only."""
-    item = variant.inventory_item_id
-    return {
-        "inventory_item_id": item,
-        "location_id": location_id,
-        "available": variant.available.get(location_id),
-        "updated_at": store.local(variant.levels_updated_at.get(location_id, variant.updated_at)),
-        "admin_graphql_api_id": f"gid://shopify/InventoryLevel/{location_id}?inventory_item_id={item}",
-    }
-
-
 def routing_complete(one: FulfillmentOrder) -> dict[str, Any]:
     """`fulfillment_orders/order_routing_complete`: an id and a status, to be read again."""
     return {"fulfillment_order": {"id": gid("FulfillmentOrder", one.id), "status": one.status.lower()}}
@@ -303,23 +227,6 @@ def order_edited(store: Store, order: Order, edit_id: int, changes: dict[int, in
     }
 
 
-def shop(store: Store) -> dict[str, Any]:
-    """`app/uninstalled`: the shop."""
-    return {
-        "id": store.id,
-        "name": store.name,
-        "email": "owner@example.com",
-        "domain": None,
-        "country": "US",
-        "currency": store.currency,
-        "iana_timezone": store.timezone_name,
-        "myshopify_domain": store.domain,
-        "plan_name": "basic",
-        "primary_location_id": next(iter(store.locations), None),
-        "enabled_presentment_currencies": [store.currency],
-    }
-
-
 def fulfillment_status(order: Order) -> str | None:
     """REST's word: None while nothing was shipped."""
     shipped = [line.fulfilled for line in order.lines]
@@ -344,98 +251,6 @@ def picked(body: Any, paths: list[str]) -> Any:
     return {key: cut(body[key], below) for key, below in wanted.items() if key in body}
 
 
-def _line_status(line: Line) -> str | None:
-    if line.fulfilled == 0:
-        return None
-    return "fulfilled" if line.unfulfilled == 0 else "partial"
-
-
-def _variant(store: Store, variant: Variant) -> dict[str, Any]:
-    quantity = sum(variant.available.values())
-    return {
-        "admin_graphql_api_id": gid("ProductVariant", variant.id),
-        "barcode": variant.barcode,
-        "compare_at_price": None,
-        "created_at": store.local(variant.created_at),
-        "id": variant.id,
-        "inventory_policy": "deny",
-        "position": variant.position,
-        "price": rest(variant.price, store.currency),
-        "product_id": variant.product_id,
-        "sku": variant.sku,
-        "taxable": True,
-        "title": variant.title,
-        "updated_at": store.local(variant.updated_at),
-        "option1": variant.title,
-        "option2": None,
-        "option3": None,
-        "image_id": None,
-        "inventory_item_id": variant.inventory_item_id,
-        "inventory_quantity": quantity,
-        "old_inventory_quantity": quantity,
-    }
-
-
-def _discount_codes(order: Order) -> list[dict[str, Any]]:
-    codes = []
-    for discount in order.discounts:
-        if discount.kind != "discount_code":
-            continue
-        kind = "shipping" if discount.target == "shipping_line" else discount.value_type
-        codes.append({"code": discount.title, "amount": _discounted(order, discount.index).rest(), "type": kind})
-    return codes
-
-
-def _discounted(order: Order, index: int) -> Bag:
-    amount = order.received.times(0)
-    for holder in order.priced:
-        for allocation in holder.allocations:
-            if allocation.discount.index == index:
-                amount += allocation.amount
-    return amount
-
-
-def _discount_application(order: Order, index: int) -> dict[str, Any]:
-    discount = order.discounts[index]
-    return {
-        "target_type": discount.target,
-        "type": discount.kind,
-        "value": str(discount.value),
-        "value_type": discount.value_type,
-        "allocation_method": discount.method,
-        "target_selection": discount.selection,
-        ("code" if discount.kind == "discount_code" else "title"): discount.title,
-    }
-
-
-def _allocation(allocation: Allocation) -> dict[str, Any]:
-    return {
-        "amount": allocation.amount.rest(),
-        "amount_set": allocation.amount.rest_set(),
-        "discount_application_index": allocation.discount.index,
-    }
-
-
-def _shipping_line(order: Order, line: ShippingLine) -> dict[str, Any]:
-    paid = shipping_price(line, order)
-    return {
-        "id": line.id,
-        "carrier_identifier": None,
-        "code": line.code or line.title,
-        "discounted_price": paid.rest(),
-        "discounted_price_set": paid.rest_set(),
-        "is_removed": False,
-        "phone": None,
-        "price": line.price.rest(),
-        "price_set": line.price.rest_set(),
-        "requested_fulfillment_service_id": None,
-        "source": "shopify",
-        "title": line.title,
-        "tax_lines": [tax_line(tax) for tax in line.tax_lines],
-        "discount_allocations": [_allocation(allocation) for allocation in line.allocations],
-    }
-
-
 def _customer(store: Store, order: Order) -> dict[str, Any] | None:
     if order.customer is None:
         return None
@@ -457,17 +272,37 @@ def _customer(store: Store, order: Order) -> dict[str, Any] | None:
         "currency": order.currencies.shop,
         "tax_exemptions": [],
         "tags": "",
-        "default_address": address(order.shipping_address),
+        "default_address": _default_address(given["id"], order),
+    }
+
+
+def _default_address(customer_id: int, order: Order) -> dict[str, Any] | None:
+    known = address(order.shipping_address)
+    if known is None:
+        return None
+    return known | {
+        "id": customer_id + 1,
+        "customer_id": customer_id,
+        "country_name": known["country"],
+        "default": True,
     }
 
 
 def _refund_transactions(store: Store, order: Order, one: Refund) -> list[dict[str, Any]]:
     if not one.amount.shop:
         return []
+    unsettled = {"amount": "0.0", "currency": order.currencies.shop}
     return [
         {
             "id": one.id + 1,
             "order_id": order.id,
+            **dict.fromkeys(NULL_IN_TRANSACTIONS),
+            "receipt": {},
+            "manual_payment_gateway": False,
+            "payment_id": f"{order.name}.{len(order.refunds)}",
+            "processed_at": store.local(one.created_at),
+            "source_name": "web",
+            "total_unsettled_set": {"presentment_money": unsettled, "shop_money": unsettled},
             "kind": "refund",
             "gateway": order.gateways[0] if order.gateways else "manual",
             "status": "success",

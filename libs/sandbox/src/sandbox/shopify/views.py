@@ -7,9 +7,9 @@ from typing import Any
 
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify.fulfilling import display_status, supported_actions
+from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.money import Bag
 from sandbox.shopify.paging import Item, connection, sortable
-from sandbox.shopify.payloads import gid
 from sandbox.shopify.state import (
     Allocation,
     Discount,

@@ -37,14 +37,21 @@ class RequestBody(BaseModel):
 def routes(world: World) -> APIRouter:
     """The endpoints of every account of `world`."""
     router = APIRouter(prefix="/3pl/v1")
+    _submit_routes(world, router)
+    _request_routes(world, router)
+    return router
 
-    def account_of(request: Request) -> Account | None:
-        token = request.headers.get("Authorization", "").removeprefix("Bearer ")
-        return next((one for one in world.accounts.values() if one.token == token), None)
 
+def account_of(world: World, request: Request) -> Account | None:
+    """The account whose bearer token the request carries."""
+    token = request.headers.get("Authorization", "").removeprefix("Bearer ")
+    return next((one for one in world.accounts.values() if one.token == token), None)
+
+
+def _submit_routes(world: World, router: APIRouter) -> None:
     @router.post("/requests")
     async def submit(body: RequestBody, request: Request) -> Response:
-        account = account_of(request)
+        account = account_of(world, request)
         if account is None:
             return _unknown_token()
         made = _new(account, body)
@@ -64,7 +71,7 @@ def routes(world: World) -> APIRouter:
 
     @router.get("/requests")
     async def find(request: Request, reference: str | None = None, order_number: str | None = None) -> Response:
-        account = account_of(request)
+        account = account_of(world, request)
         if account is None:
             return _unknown_token()
         found = [
@@ -74,9 +81,11 @@ def routes(world: World) -> APIRouter:
         ]
         return JSONResponse({"requests": [work.shown(one) for one in found]})
 
+
+def _request_routes(world: World, router: APIRouter) -> None:
     @router.get("/requests/{number}")
     async def read(number: str, request: Request) -> Response:
-        account = account_of(request)
+        account = account_of(world, request)
         if account is None:
             return _unknown_token()
         found = account.requests.get(number)
@@ -89,7 +98,7 @@ def routes(world: World) -> APIRouter:
 
     @router.post("/requests/{number}/cancel")
     async def cancel(number: str, request: Request) -> Response:
-        account = account_of(request)
+        account = account_of(world, request)
         if account is None:
             return _unknown_token()
         found = account.requests.get(number)
@@ -104,8 +113,6 @@ def routes(world: World) -> APIRouter:
         except work.Refused as refusal:
             reply = JSONResponse(work.shown(found) | {"state": "refused", "reason": str(refusal)}, 409)
         return reply if fault is None else await drop_connection(request)
-
-    return router
 
 
 def _new(account: Account, body: RequestBody) -> ShipRequest:
