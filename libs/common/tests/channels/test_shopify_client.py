@@ -16,12 +16,14 @@ from sandbox.testing import Sandbox, eventually
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def notice(order: dict[str, Any], tracking: str = "1ZTEST0001", **quantities: int) -> ShipmentNotice:
+def notice(
+    order: dict[str, Any], quantities: dict[str, int] | None = None, tracking: str = "1ZTEST0001"
+) -> ShipmentNotice:
     """A parcel of an order; `quantities` by SKU, everything when left out."""
     lines = tuple(
-        ShipmentLine(str(item["id"]), quantities.get(item["sku"], 0) if quantities else item["quantity"])
+        ShipmentLine(str(item["id"]), quantities[item["sku"]] if quantities else item["quantity"])
         for item in order["line_items"]
-        if not quantities or item["sku"] in quantities
+        if quantities is None or item["sku"] in quantities
     )
     url = f"https://track.example.com/{tracking}" if tracking else ""
     return ShipmentNotice(str(order["id"]), "PKG-1", "UPS", tracking, url, lines)
@@ -103,7 +105,7 @@ async def test_kept_and_fulfilled_agree_both_ways_through_an_orders_whole_life(
     sandbox.control(f"{base}/refund", {"lines": [{"line": line, "quantity": 1, "restock_type": "cancel"}]})
     assert await units() == (4, 0)
     eventually(lambda: sandbox.look(base)["fulfillment_orders"])
-    await shopify.push_shipment(store, notice(order, **{"SKU-A": 2}))
+    await shopify.push_shipment(store, notice(order, {"SKU-A": 2}))
     assert await units() == (4, 2)
     sandbox.control(f"{base}/refund", {"lines": [{"line": line, "quantity": 1, "restock_type": "return"}]})
     assert await units() == (4, 2)
@@ -183,7 +185,7 @@ async def test_a_parcel_is_written_with_its_tracking(
     sandbox.product("SKU-A", "SKU-B")
     order = sandbox.order({"sku": "SKU-A", "quantity": 2}, {"sku": "SKU-B"})
     sandbox.settle()
-    receipt = await shopify.push_shipment(store, notice(order, **{"SKU-A": 1}))
+    receipt = await shopify.push_shipment(store, notice(order, {"SKU-A": 1}))
     (made,) = fulfillments(sandbox, order)
     assert receipt == Receipt(str(made["id"]))
     assert (made["tracking_company"], made["tracking_number"]) == ("UPS", "1ZTEST0001")
@@ -197,7 +199,7 @@ async def test_the_same_parcel_twice_has_one_effect(
     sandbox.product("SKU-A")
     order = sandbox.order({"sku": "SKU-A", "quantity": 2})
     sandbox.settle()
-    parcel = notice(order, **{"SKU-A": 1})
+    parcel = notice(order, {"SKU-A": 1})
     first = await shopify.push_shipment(store, parcel)
     second = await shopify.push_shipment(store, parcel)
     assert second == Receipt(first.external_id, adopted=True)
@@ -211,7 +213,7 @@ async def test_a_lost_reply_is_unknown_and_the_look_finds_the_parcel(
     order = sandbox.order({"sku": "SKU-A", "quantity": 2})
     sandbox.settle()
     sandbox.control(f"shopify/{sandbox.shop}/faults", {"operation": "fulfillmentCreate", "kind": "lose_reply"})
-    parcel = notice(order, **{"SKU-A": 1})
+    parcel = notice(order, {"SKU-A": 1})
     with pytest.raises(Unknown):
         await shopify.push_shipment(store, parcel)
     evidence = await shopify.find_shipment(store, parcel)
@@ -251,7 +253,7 @@ async def test_two_parcels_without_tracking_are_two_fulfillments(
     sandbox.product("SKU-A")
     order = sandbox.order({"sku": "SKU-A", "quantity": 2})
     sandbox.settle()
-    bare = notice(order, tracking="", **{"SKU-A": 1})
+    bare = notice(order, {"SKU-A": 1}, tracking="")
     first = await shopify.push_shipment(store, bare)
     second = await shopify.push_shipment(store, bare)
     assert first.external_id != second.external_id
