@@ -171,6 +171,42 @@ async def test_a_reset_connection_ends_a_window_at_once_and_what_was_lost_can_be
         assert len(await stream.take(200, SOON)) > 0
 
 
+async def test_connections_cut_again_and_again_lose_nothing(proxy: Proxy) -> None:
+    async with running(proxy.url) as broker:
+        stream = broker.stream(QUEUE, 400)
+        unconfirmed = {each.message_id: each for each in (message() for _ in range(20_000))}
+        sent = {str(each) for each in unconfirmed}
+        got: set[str | None] = set()
+
+        async def publish() -> None:
+            while unconfirmed:
+                try:
+                    answer = await broker.publish(list(unconfirmed.values())[:200])
+                except BrokerAway as away:
+                    answer = away.published
+                    await asyncio.sleep(0.01)
+                assert not answer.refused
+                for message_id in answer.confirmed:
+                    del unconfirmed[message_id]
+
+        async def consume() -> None:
+            while got != sent:
+                batch = await stream.take(200, 1)
+                if batch:
+                    with suppress(Reconnected):
+                        await stream.ack_through(batch[-1])
+                        got.update(each.message.message_id for each in batch)
+
+        async def cut() -> None:
+            for _ in range(8):
+                await asyncio.sleep(0.4)
+                proxy.cut()
+
+        async with asyncio.timeout(60):
+            await asyncio.gather(publish(), consume(), cut())
+        assert broker.generation > 3
+
+
 async def test_a_silent_network_is_noticed_on_both_connections(proxy: Proxy) -> None:
     async with running(proxy.url, heartbeat=1) as broker:
         stream = broker.stream(QUEUE, 400)
