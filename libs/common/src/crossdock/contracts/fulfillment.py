@@ -47,6 +47,8 @@ class FulfillmentAccepted(RequestEvent):
     consumers = ("order-ingest",)
 
     destination: str
+    evidence: str = ""
+    """How we know, where the destination did not answer itself: what a look found."""
 
 
 class FulfillmentRejected(RequestEvent):
@@ -156,6 +158,8 @@ class TrackingWritten(OrderScoped):
     package_ref: str
     external_fulfillment_id: str
     adopted: bool = False
+    evidence: str = ""
+    """What a look found, where the channel did not answer itself."""
 
 
 class TrackingFailed(OrderScoped):

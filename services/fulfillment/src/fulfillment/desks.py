@@ -1,0 +1,220 @@
+"""The desks that one transaction has locked: they learn facts one by one, and are written once at the end.
+
+Handlers, workers and the API go through here, so that whatever is told, and every write to the outside, comes from
+the protocol alone and is committed with what caused it.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from crossdock.contracts.base import Event
+from crossdock.contracts.fulfillment import (
+    FulfillmentAccepted,
+    FulfillmentCancelled,
+    FulfillmentCancelRefused,
+    FulfillmentRejected,
+    FulfillmentRequested,
+    Package,
+    PackedLine,
+    RequestedLine,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentVoided,
+    StandingLine,
+    TrackingFailed,
+)
+from crossdock.messaging.transaction import Tx
+from fulfillment.directory import Directory
+from fulfillment.domain.desk import (
+    Accepted,
+    Delivered,
+    Desk,
+    DestinationFound,
+    Dispatched,
+    Fact,
+    OrderState,
+    Parcel,
+    Rejected,
+    Requested,
+    Sale,
+    Settled,
+    StopAsked,
+    Tell,
+    Voided,
+)
+from fulfillment.domain.protocol import react
+from fulfillment.domain.recipe import components
+from fulfillment.domain.units import Units
+from fulfillment.store import channels, desks, writes
+from fulfillment.store.writes import NewWrite
+
+
+class Desks:
+    """Locked desks, by order id."""
+
+    def __init__(self, tx: Tx, directory: Directory, held: dict[UUID, Desk]) -> None:
+        self.held = held
+        self._before = dict(held)
+        self._tx = tx
+        self._directory = directory
+        self._writes: list[NewWrite] = []
+        self._voided: list[tuple[UUID, str]] = []
+
+    @classmethod
+    async def lock(cls, tx: Tx, order_ids: Iterable[UUID], *, create: bool = True) -> "Desks":
+        """Lock the desks of some orders; those never heard of are made, or (without `create`) left out."""
+        held = await desks.lock_desks(tx, order_ids, create=create)
+        return cls(tx, Directory.of(await channels.all_channels(tx)), held)
+
+    def learn(self, order_id: UUID, fact: Fact, cause: Event | None = None) -> None:
+        """Let one desk learn a fact; tell everybody what follows from it."""
+        desk = self.held[order_id]
+        sale = fact.sale if isinstance(fact, OrderState) else desk.order.sale
+        where = self._directory.destination_of(sale)
+        told: list[Tell] = []
+        if where != desk.destination:
+            desk, told = react(desk, DestinationFound(where))
+        desk, more = react(desk, fact)
+        self.held[order_id] = desk
+        for tell in (*told, *more):
+            self._tell(order_id, desk, tell, cause)
+
+    def settle_in(self, order_id: UUID) -> bool:
+        """Give a desk its destination, if there is one now; returns whether it has one."""
+        where = self._directory.destination_of(self.held[order_id].order.sale)
+        self.learn(order_id, DestinationFound(where))
+        return bool(where)
+
+    async def save(self) -> None:
+        """Write what changed, and what is to be sent outside."""
+        await desks.save_desks(self._tx, self._before, self.held)
+        if self._writes:
+            await writes.add_writes(self._tx, self._writes)
+        if self._voided:
+            for row in await writes.drop_voided(self._tx, self._voided):
+                self._tx.publish(removal_needed(row))
+
+    def _tell(self, order_id: UUID, desk: Desk, tell: Tell, cause: Event | None) -> None:
+        match tell:
+            case Requested() | StopAsked():
+                self._ask(order_id, desk, tell, cause)
+            case Dispatched():
+                self._dispatch(order_id, desk, tell, cause)
+            case Voided(void):
+                self._voided.append((order_id, void.id))
+                event: Event = ShipmentVoided(
+                    order_id=order_id, shipment_id=void.id, revision=void.revision, reship=void.reship
+                )
+                self._tx.publish(event, cause=cause)
+            case Delivered(delivery):
+                event = ShipmentDelivered(order_id=order_id, shipment_id=delivery.id, delivered_at=delivery.at)
+                self._tx.publish(event, cause=cause)
+            case Accepted() | Rejected() | Settled():
+                self._tx.publish(self._said(order_id, desk, tell), cause=cause)
+
+    def _said(self, order_id: UUID, desk: Desk, tell: Accepted | Rejected | Settled) -> Event:
+        if isinstance(tell, Settled):
+            kind = FulfillmentCancelRefused if tell.refused else FulfillmentCancelled
+            return kind(
+                order_id=order_id,
+                content_version=tell.settlement.content_version,
+                settlement_version=tell.settlement.settlement_version,
+                standing=tuple(StandingLine(line_id=line, quantity=n) for line, n in tell.settlement.standing),
+            )
+        destination = self._directory.name_of(desk.revisions[tell.revision - 1].destination)
+        about = {"order_id": order_id, "revision": tell.revision, "destination": destination}
+        if isinstance(tell, Rejected):
+            return FulfillmentRejected(reason=tell.reason, **about)
+        return FulfillmentAccepted(evidence=tell.evidence, **about)
+
+    def _ask(self, order_id: UUID, desk: Desk, tell: Requested | StopAsked, cause: Event | None) -> None:
+        """Commit the intent of a write to the destination; a dispatcher sends it."""
+        revision = desk.revisions[tell.revision - 1]
+        sale = sale_of(desk)
+        if isinstance(tell, Requested):
+            kind, payload = "submit", {"number": sale.number, "lines": _asked(sale, revision.units, revision.recipes)}
+            event = FulfillmentRequested(
+                order_id=order_id,
+                revision=tell.revision,
+                destination=self._directory.name_of(revision.destination),
+                lines=tuple(RequestedLine(line_id=line, quantity=n) for line, n in revision.units),
+            )
+            self._tx.publish(event, cause=cause)
+        else:
+            kind, payload = "cancel", {}
+        target = f"{revision.destination}/{order_id}"
+        where = UUID(revision.destination)
+        self._writes.append(NewWrite(kind, target, order_id, where, tell.revision, payload=payload))
+
+    def _dispatch(self, order_id: UUID, desk: Desk, tell: Dispatched, cause: Event | None) -> None:
+        """Tell that goods left, and commit one write for each parcel to the channel that sold them."""
+        shipment, sale = tell.shipment, sale_of(desk)
+        event = ShipmentDispatched(
+            order_id=order_id,
+            shipment_id=shipment.id,
+            revision=shipment.revision,
+            dispatched_at=shipment.at,
+            packages=tuple(_package(parcel) for parcel in shipment.parcels),
+        )
+        self._tx.publish(event, cause=cause)
+        for parcel in shipment.parcels:
+            if parcel.units and not tell.voided:
+                self._writes.append(
+                    NewWrite(
+                        kind="tracking",
+                        target=f"{sale.channel_id}/{order_id}",
+                        order_id=order_id,
+                        channel_id=UUID(sale.channel_id),
+                        revision=shipment.revision,
+                        shipment_id=shipment.id,
+                        package_ref=parcel.package_ref,
+                        payload=_notice(sale, parcel),
+                    )
+                )
+
+
+def sale_of(desk: Desk) -> Sale:
+    """Where the order of a desk was sold; it is known as soon as anything was requested."""
+    if desk.order.sale is None:
+        raise LookupError("a request exists for an order whose state was never seen")
+    return desk.order.sale
+
+
+def removal_needed(write: Any) -> TrackingFailed:
+    """A shipment was voided after its channel was told: what it was told must be taken back by hand."""
+    return TrackingFailed(
+        order_id=write.order_id,
+        shipment_id=write.shipment_id,
+        package_ref=write.package_ref,
+        reason="The shipment was voided after the channel was told: remove its fulfillment there.",
+    )
+
+
+def _asked(sale: Sale, units: Units, recipes: tuple[Any, ...]) -> list[dict[str, Any]]:
+    titles = {line.line_id: line.title for line in sale.lines}
+    return [
+        {"line_id": line, "sku": sku, "quantity": n, "title": titles.get(line, "")}
+        for line, sku, n in components(units, recipes)
+    ]
+
+
+def _package(parcel: Parcel) -> Package:
+    return Package(
+        package_ref=parcel.package_ref,
+        carrier=parcel.carrier,
+        tracking_number=parcel.tracking_number,
+        tracking_url=parcel.tracking_url,
+        lines=tuple(PackedLine(line_id=line, quantity=n) for line, n in parcel.units),
+    )
+
+
+def _notice(sale: Sale, parcel: Parcel) -> dict[str, Any]:
+    return {
+        "order_external_id": sale.external_id,
+        "package_ref": parcel.package_ref,
+        "carrier": parcel.carrier,
+        "tracking_number": parcel.tracking_number,
+        "tracking_url": parcel.tracking_url,
+        "lines": [{"line_id": line, "quantity": n} for line, n in parcel.units],
+    }

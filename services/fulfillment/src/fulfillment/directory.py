@@ -1,0 +1,53 @@
+"""Which channels there are, and where the requests of an order go."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fulfillment.domain.desk import Sale
+
+
+@dataclass(frozen=True, slots=True)
+class Destinations:
+    """Connected destinations by id and by name, and what each sales channel says of its destination."""
+
+    by_name: Mapping[str, str]
+    names: Mapping[str, str]
+    chosen: Mapping[str, str]
+
+
+class Directory:
+    """Every channel that was configured, as of this transaction."""
+
+    def __init__(self, destinations: Destinations, names: Mapping[str, str]) -> None:
+        self._destinations = destinations
+        self._names = names
+
+    @classmethod
+    def of(cls, channels: Iterable[Any]) -> "Directory":
+        """From rows with channel_id, name, settings and connected."""
+        names, places, chosen = {}, {}, {}
+        for channel in channels:
+            channel_id = str(channel.channel_id)
+            names[channel_id] = channel.name
+            if channel.connected and channel.settings.get("role") == "destination":
+                places[channel_id] = channel.name
+            elif channel.settings.get("destination"):
+                chosen[channel_id] = str(channel.settings["destination"])
+        by_name = {name: channel_id for channel_id, name in places.items()}
+        return cls(Destinations(by_name, places, chosen), names)
+
+    def destination_of(self, sale: Sale | None) -> str:
+        """The id of the destination for an order: the one that its channel's settings name (by id or by name), else
+        the only one there is, else blank."""
+        if sale is None:
+            return ""
+        places = self._destinations
+        named = places.chosen.get(sale.channel_id, "")
+        if named:
+            return named if named in places.names else places.by_name.get(named, "")
+        return next(iter(places.names)) if len(places.names) == 1 else ""
+
+    def name_of(self, channel_id: str) -> str:
+        """What people call a channel."""
+        return self._names.get(channel_id, channel_id)

@@ -1,0 +1,245 @@
+"""What fulfillment knows of one order, the facts it learns and what it tells; names as in the protocol model."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from fulfillment.domain.units import NONE, Units
+
+Fate = Literal["sent", "accepted", "rejected", "cancelling", "closed"]
+"""Of a revision: `sent` from the committed intent until the answer, `cancelling` while we ask to stop it."""
+
+Recipe = tuple[tuple[str, int], ...]
+"""(SKU, units of it in one unit of the order line), sorted."""
+
+
+@dataclass(frozen=True, slots=True)
+class LineText:
+    """What a destination is told of a line besides its quantity."""
+
+    line_id: str
+    sku: str
+    title: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sale:
+    """Where an order was sold and how people call it; the protocol does not look inside."""
+
+    channel_id: str
+    channel_kind: str
+    external_id: str
+    number: str
+    lines: tuple[LineText, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class OrderState:
+    """The newest state of an order; `answered` is the highest rejected revision that somebody has answered."""
+
+    order_version: int = 0
+    content_version: int = 0
+    wanted: Units = NONE
+    holds: tuple[str, ...] = ()
+    cancelled: bool = False
+    answered: int = 0
+    sale: Sale | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """Inventory's newest yes; `held` says per line which SKUs, and how many units of each, are promised."""
+
+    content_version: int = 0
+    match_version: int = 0
+    reservation_version: int = 0
+    held: tuple[tuple[str, Recipe], ...] = ()
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """What makes a reservation newer than another."""
+        return self.content_version, self.match_version, self.reservation_version
+
+
+@dataclass(frozen=True, slots=True)
+class Revision:
+    """One request to a destination. `asked_at` is (content version, voids known) when it was last asked to stop;
+    `external_id` is the destination's own name for it."""
+
+    units: Units
+    destination: str = ""
+    fate: Fate = "sent"
+    cancelled: Units = NONE
+    asked_at: tuple[int, int] = (0, 0)
+    recipes: tuple[tuple[str, Recipe], ...] = ()
+    external_id: str = ""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """One package with its tracking and the order-line units inside."""
+
+    package_ref: str
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+    units: Units
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """Goods left under a revision. `id` is unique over all orders and destinations."""
+
+    id: str
+    revision: int
+    units: Units
+    at: datetime
+    parcels: tuple[Parcel, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Void:
+    """A shipment did not happen. `reship`: the destination ships its units again under the same revision."""
+
+    id: str
+    revision: int
+    reship: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A shipment reached its recipient."""
+
+    id: str
+    revision: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecipientKnown:
+    """The recipient's newest version is known, or (`redacted`) gone for good."""
+
+    version: int
+    redacted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a destination says of a revision; `cancelled` per line what a cancellation stopped. `evidence` says what
+    a look found where the destination did not answer itself."""
+
+    kind: Literal["accepted", "rejected", "cancelled", "refused"]
+    revision: int
+    cancelled: Units = NONE
+    reason: str = ""
+    external_id: str = ""
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DestinationFound:
+    """The destination that the next request of this order goes to."""
+
+    destination: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dismissed:
+    """A doubted shipment was looked at and handed to a person: forget it until it comes again."""
+
+    id: str
+
+
+Fact = OrderState | Reservation | RecipientKnown | Answer | Shipment | Void | Delivery | DestinationFound | Dismissed
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What stands of a content version: per line the larger of wanted and of what has left or may yet leave."""
+
+    settlement_version: int = 0
+    content_version: int = 0
+    standing: Units = NONE
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What fulfillment knows of one order. `doubted` shipments say more than was asked and wait for a look."""
+
+    order: OrderState = OrderState()
+    reservation: Reservation = Reservation()
+    recipient_version: int = 0
+    recipient: bool = False
+    redacted: bool = False
+    destination: str = ""
+    recipes: tuple[tuple[str, Recipe], ...] = ()
+    revisions: tuple[Revision, ...] = ()
+    shipments: tuple[Shipment, ...] = ()
+    doubted: tuple[Shipment, ...] = ()
+    voids: tuple[Void, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
+    settlement: Settlement = Settlement()
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """Ask the destination for this revision."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class StopAsked:
+    """Ask the destination to stop this revision, whole."""
+
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The destination took this revision."""
+
+    revision: int
+    evidence: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The destination will not ship this revision (any further)."""
+
+    revision: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Everybody may count on this; `refused` where more stands than is wanted."""
+
+    settlement: Settlement
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatched:
+    """Goods left: tell everybody, and the channel that sold (unless the shipment is voided already)."""
+
+    shipment: Shipment
+    voided: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Voided:
+    """A shipment did not happen."""
+
+    void: Void
+
+
+@dataclass(frozen=True, slots=True)
+class Delivered:
+    """A shipment arrived."""
+
+    delivery: Delivery
+
+
+Tell = Requested | StopAsked | Accepted | Rejected | Settled | Dispatched | Voided | Delivered

@@ -1,0 +1,119 @@
+"""Every message that fulfillment reacts to. Each handler locks the desks, lets them learn one by one, and saves."""
+
+from collections.abc import Sequence
+
+from crossdock.channels.model import Ignored, ShipNotice, Unreadable
+from crossdock.channels.protocols import WebhookSource
+from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, FulfillmentWebhookReceived
+from crossdock.contracts.inventory import StockReserved
+from crossdock.contracts.order_ingest import (
+    OrderCancelled,
+    OrderHeld,
+    OrderPlaced,
+    OrderReleased,
+    OrderState,
+    OrderUpdated,
+    RecipientEvent,
+    RecipientRecorded,
+    RecipientRedacted,
+)
+from crossdock.messaging.consumer import Consumer
+from crossdock.messaging.failures import Poison
+from crossdock.messaging.transaction import Tx
+from fulfillment import facts
+from fulfillment.desks import Desks
+from fulfillment.domain.desk import RecipientKnown, Shipment
+from fulfillment.domain.recipe import OddParcel
+from fulfillment.store import channels, desks, writes
+
+consumer = Consumer()
+
+
+@consumer.on(OrderPlaced, OrderUpdated, OrderCancelled, OrderHeld, OrderReleased)
+async def follow_orders(events: Sequence[OrderState], tx: Tx) -> None:
+    """Request what is wanted and free to go; cancel what is wanted no more; settle every change."""
+    held = await Desks.lock(tx, (event.order_id for event in events))
+    for event in events:
+        held.learn(event.order_id, facts.order_state(event), event)
+    await held.save()
+
+
+@consumer.on(StockReserved)
+async def follow_reservations(events: Sequence[StockReserved], tx: Tx) -> None:
+    """Stock is promised: request orders that waited for it."""
+    held = await Desks.lock(tx, (event.order_id for event in events))
+    for event in events:
+        held.learn(event.order_id, facts.reservation(event), event)
+    await held.save()
+
+
+@consumer.on(RecipientRecorded, RecipientRedacted)
+async def follow_recipients(events: Sequence[RecipientEvent], tx: Tx) -> None:
+    """Keep the newest recipient of each order; forget one that was redacted, for good."""
+    held = await Desks.lock(tx, (event.order_id for event in events))
+    kept = {}
+    for event in events:
+        before = held.held[event.order_id]
+        redacted = isinstance(event, RecipientRedacted)
+        held.learn(event.order_id, RecipientKnown(event.recipient_version, redacted), event)
+        after = held.held[event.order_id]
+        if after.recipient_version != before.recipient_version or after.redacted != before.redacted:
+            data = event.recipient.model_dump(mode="json") if isinstance(event, RecipientRecorded) else None
+            kept[event.order_id] = (after.recipient_version, data)
+    if kept:
+        await desks.save_recipients(tx, kept)
+    await held.save()
+
+
+@consumer.on(FulfillmentWebhookReceived)
+async def receive_notices(events: Sequence[FulfillmentWebhookReceived], tx: Tx) -> None:
+    """Take in what destinations say: accepted, rejected, cancelled, dispatched, voided, delivered."""
+    notices = [(event, notice, facts.reference(event, notice)) for event in events for notice in notices_in(event)]
+    held = await Desks.lock(tx, (order_id for _, _, (order_id, _) in notices), create=False)
+    doubts = []
+    for event, notice, (order_id, number) in notices:
+        desk = held.held.get(order_id)
+        revision = facts.revision_of(event, desk, number)
+        try:
+            fact = facts.of_notice(notice, order_id, number, revision)
+        except OddParcel as odd:
+            raise Poison(event, f"{odd}.") from None
+        held.learn(order_id, fact, event)
+        if isinstance(fact, Shipment) and fact in held.held[order_id].doubted:
+            doubts.append((order_id, fact.id, event))
+    await held.save()
+    if doubts:
+        await writes.note_doubts(tx, doubts)
+
+
+@consumer.on(ChannelConfigured, ChannelDisconnected)
+async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnected], tx: Tx) -> None:
+    """Know the destinations, and which channel may be written to."""
+    known = {row.channel_id: dict(row._mapping) for row in await channels.all_channels(tx)}
+    changed = {}
+    for event in events:
+        channel = facts.channel(event, known.get(event.channel_id))
+        if channel is not None:
+            known[event.channel_id] = changed[event.channel_id] = channel
+    if changed:
+        await channels.save_channels(tx, [changed[key] for key in sorted(changed)])
+
+
+def notices_in(event: FulfillmentWebhookReceived) -> list[ShipNotice]:
+    """The ship notices in a delivery. Raises Poison when it cannot be read."""
+    try:
+        source = connector(event.channel_kind)
+    except UnknownChannelKind as unknown:
+        raise Poison(event, f"{unknown}; install the connector, then replay.") from None
+    if not isinstance(source, WebhookSource):
+        raise Poison(event, f"Channels of kind {event.channel_kind} send no ship notices; discard the message.")
+    found = []
+    for parsed in source.parse(event.topic, event.body):
+        if isinstance(parsed, Unreadable):
+            raise Poison(event, parsed.reason)
+        if isinstance(parsed, ShipNotice):
+            found.append(parsed)
+        elif not isinstance(parsed, Ignored):
+            raise Poison(event, f"The topic {event.topic!r} carries no ship notice; discard the message.")
+    return found

@@ -1,0 +1,82 @@
+"""The fates of calls and looks become rows, facts of the protocol and events, in one transaction."""
+
+from collections.abc import Sequence
+from typing import Any, Literal, NamedTuple
+
+from crossdock.contracts.fulfillment import TrackingFailed, TrackingWritten
+from crossdock.messaging.transaction import Tx
+from fulfillment.desks import Desks, removal_needed
+from fulfillment.domain.desk import Answer
+from fulfillment.domain.writes import Again, Done, Doubt, Failed, Outcome, wait_before
+from fulfillment.store import channels, writes
+from fulfillment.store.writes import Fate
+
+
+class Result(NamedTuple):
+    """A claimed write, what was done about it, and what came of it."""
+
+    write: Any
+    how: Literal["call", "look"]
+    outcome: Outcome
+
+
+async def record(tx: Tx, results: Sequence[Result]) -> None:
+    """Write the fates whose lease still holds, and tell what follows from them."""
+    held = await Desks.lock(tx, (result.write.order_id for result in results), create=False)
+    kept = await writes.record(tx, [fate_of(tx, result) for result in results])
+    waits: dict[Any, float] = {}
+    for result in results:
+        if result.write.id in kept:
+            tell(tx, held, result.write, result.outcome)
+        if isinstance(result.outcome, Again) and result.outcome.channel_waits:
+            channel_id = result.write.channel_id
+            waits[channel_id] = max(waits.get(channel_id, 0.0), result.outcome.after)
+    await held.save()
+    if waits:
+        await channels.rest(tx, waits.items())
+
+
+def fate_of(tx: Tx, result: Result) -> Fate:
+    """An outcome as a row keeps it."""
+    write, how, outcome = result
+    at = {"at": tx.now.isoformat(), "how": how}
+    match outcome:
+        case Done(external_id, note):
+            evidence = at | {"note": note} if note else None
+            return Fate(write.id, write.lease_token, "done", 0.0, "", external_id, evidence)
+        case Again(after, note, channel_waits):
+            seconds = after if channel_waits or how == "look" else wait_before(write.attempt, after)
+            evidence = at | {"note": note} if how == "look" else None
+            return Fate(write.id, write.lease_token, "pending", seconds, note, "", evidence)
+        case Doubt(note, after, needs_person):
+            return Fate(write.id, write.lease_token, "in_doubt", after, note, "", at | {"note": note}, needs_person)
+        case Failed(reason):
+            return Fate(write.id, write.lease_token, "failed", 0.0, reason, "", at | {"note": reason})
+
+
+def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome) -> None:
+    """Let the desk learn what a destination answered, and tell how the tracking of a parcel stands."""
+    if write.kind == "tracking":
+        return tell_tracking(tx, held, write, outcome)
+    match outcome:
+        case Done(answer=Answer() as answer):
+            held.learn(write.order_id, answer)
+        case Failed(reason):
+            kind: Literal["rejected", "refused"] = "rejected" if write.kind == "submit" else "refused"
+            held.learn(write.order_id, Answer(kind, write.revision, reason=reason))
+    return None
+
+
+def tell_tracking(tx: Tx, held: Desks, write: Any, outcome: Outcome) -> None:
+    """How the tracking of one parcel stands, for the order's timeline."""
+    about = {"order_id": write.order_id, "shipment_id": write.shipment_id, "package_ref": write.package_ref}
+    match outcome:
+        case Done(external_id, note, adopted):
+            tx.publish(TrackingWritten(external_fulfillment_id=external_id, adopted=adopted, evidence=note, **about))
+            if any(void.id == write.shipment_id for void in held.held[write.order_id].voids):
+                tx.publish(removal_needed(write))
+        case Failed(reason):
+            tx.publish(TrackingFailed(reason=reason, **about))
+        case Doubt(note, needs_person=True) if not write.needs_person:
+            reason = f"Nobody can tell whether the channel knows the parcel: {note}. Look there, then decide."
+            tx.publish(TrackingFailed(reason=reason, **about))

@@ -1,0 +1,107 @@
+"""Loops that are no handlers: the dispatcher of writes, looks at what is in doubt, and orders without a destination."""
+
+import asyncio
+import time
+from collections import Counter
+from typing import Any
+from uuid import UUID
+
+from crossdock.service.app import Context, Worker
+from fulfillment import outside
+from fulfillment.desks import Desks
+from fulfillment.recording import Result, record
+from fulfillment.store import desks, writes
+
+TURN_SECONDS = 5.0
+"""How long one turn of the dispatcher claims more, before it waits for what is under way: its loop is watched."""
+
+SETTLE_SECONDS = 0.01
+"""How long finished calls wait for others, so that one transaction records many."""
+
+LEASE_SLACK_SECONDS = 10.0
+"""How much longer a lease lasts than the call that it covers."""
+
+LOOKS_AT_ONCE = 8
+HOMELESS_PAGE = 200
+
+
+async def dispatch(context: Context) -> bool:
+    """Claim writes that are due, call several at once with no transaction open, and record what came of them."""
+    until = time.monotonic() + TURN_SECONDS
+    under_way: dict[asyncio.Task[Result], UUID] = {}
+    any_claimed = False
+    while True:
+        if time.monotonic() < until:
+            claimed = await _claim(context, under_way)
+            any_claimed = any_claimed or bool(claimed)
+            for write in claimed:
+                under_way[asyncio.create_task(_call(context, write))] = write.channel_id
+        if not under_way:
+            return any_claimed
+        done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.sleep(SETTLE_SECONDS)
+        done |= {task for task in under_way if task.done()}
+        async with context.transaction() as tx:
+            await record(tx, [task.result() for task in done])
+        for task in done:
+            del under_way[task]
+
+
+async def _claim(context: Context, under_way: dict[asyncio.Task[Result], UUID]) -> Any:
+    settings = context.settings
+    free = settings.writes_in_flight - len(under_way)
+    if free < max(1, settings.writes_in_flight // 4):
+        return ()
+    calls = Counter(under_way.values())
+    busy = [channel for channel, n in calls.items() if n >= settings.writes_per_channel]
+    async with context.transaction() as tx:
+        lease = settings.call_seconds + LEASE_SLACK_SECONDS
+        return await writes.claim(tx, limit=min(free, settings.writes_per_channel), lease=lease, busy=busy)
+
+
+async def _call(context: Context, write: Any) -> Result:
+    return Result(write, "call", await outside.send(context.access, write, context.settings.call_seconds))
+
+
+async def look(context: Context) -> bool:
+    """Doubt what outlived its deadline, and look at what is in doubt before anything is sent again."""
+    settings = context.settings
+    async with context.transaction() as tx:
+        evidence = {"at": tx.now.isoformat(), "how": "call", "note": "no answer was recorded before the deadline"}
+        await writes.expire(tx, evidence=evidence, seconds=settings.look_seconds)
+    async with context.transaction() as tx:
+        lease = settings.call_seconds + LEASE_SLACK_SECONDS
+        claimed = await writes.claim_looks(tx, limit=LOOKS_AT_ONCE, lease=lease)
+    if not claimed:
+        return False
+    results = await asyncio.gather(*(_look(context, write) for write in claimed))
+    async with context.transaction() as tx:
+        await record(tx, results)
+    return len(claimed) == LOOKS_AT_ONCE
+
+
+async def _look(context: Context, write: Any) -> Result:
+    settings = context.settings
+    outcome = await outside.look(context.access, write, settings.call_seconds, settings.doubt_seconds)
+    return Result(write, "look", outcome)
+
+
+async def find_destinations(context: Context) -> bool:
+    """Try the orders again that lack nothing but a destination."""
+    after, found = UUID(int=0), 0
+    while True:
+        async with context.transaction() as tx:
+            page = await desks.homeless(tx, after, HOMELESS_PAGE)
+            held = await Desks.lock(tx, page, create=False)
+            found += sum(held.settle_in(order_id) for order_id in page)
+            await held.save()
+        if len(page) < HOMELESS_PAGE:
+            return found > 0
+        after = page[-1]
+
+
+WORKERS = (
+    Worker("dispatch", dispatch, 0.2),
+    Worker("look", look, 1.0),
+    Worker("find_destinations", find_destinations, 3.0),
+)

@@ -1,0 +1,212 @@
+"""Grouping, repetition and constancy for every handler of fulfillment."""
+
+from base64 import b64encode
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+import orjson
+import pytest
+
+from crossdock.contracts.base import Event, Money
+from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, FulfillmentWebhookReceived
+from crossdock.contracts.holds import HoldCode, hold
+from crossdock.contracts.inventory import ReservedItem, StockReserved
+from crossdock.contracts.order_ingest import (
+    OrderCancelled,
+    OrderHeld,
+    OrderLine,
+    OrderPlaced,
+    OrderReleased,
+    OrderState,
+    OrderUpdated,
+    Recipient,
+    RecipientRecorded,
+    RecipientRedacted,
+)
+from crossdock.messaging.transaction import Tx
+from crossdock.testing.bench import HandlerBench
+from crossdock.testing.laws import Scenario, check_laws
+from fulfillment import facts, handlers
+from fulfillment.desks import Desks
+from fulfillment.domain.desk import Answer, RecipientKnown
+from fulfillment.store import channels
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+STORE, DEPOT = UUID(int=7), UUID(int=8)
+
+
+def order(number: int) -> UUID:
+    return UUID(int=number)
+
+
+def state(number: int, version: int, wanted: int, kind: type[OrderState] = OrderPlaced, content: int = 1) -> OrderState:
+    line = OrderLine(
+        line_id="1",
+        position=1,
+        listing_id="9",
+        sku="SHIRT",
+        title="Shirt",
+        quantity=3,
+        wanted=wanted,
+        requires_shipping=True,
+        unit_price=Money(amount="9.50", currency="EUR"),
+    )
+    return kind(
+        order_id=order(number),
+        channel_id=STORE,
+        channel_kind="shopify",
+        external_id=str(number),
+        number=f"#{number}",
+        placed_at=NOON,
+        order_version=version,
+        content_version=content,
+        total=Money(amount="28.50", currency="EUR"),
+        lines=(line,),
+        holds=(hold(HoldCode.PAYMENT),) if kind is OrderHeld else (),
+        cancelled=kind is OrderCancelled,
+        occurred_at=NOON,
+    )
+
+
+def reserved(number: int, content: int = 1, units: int = 3) -> StockReserved:
+    item = ReservedItem(line_id="1", sku="SHIRT", location_id=UUID(int=5), quantity=units)
+    return StockReserved(
+        order_id=order(number), content_version=content, match_version=0, reservation_version=0, items=(item,)
+    )
+
+
+def notice(number: int, kind: str, shipment: str, units: int = 1, revision: int = 1) -> FulfillmentWebhookReceived:
+    line = {"line_id": "1", "sku": "SHIRT", "quantity": units}
+    package = {"package_ref": "P1", "carrier": "DHL", "tracking_number": f"T{shipment}", "lines": [line]}
+    body = {
+        "type": kind,
+        "occurred_at": NOON.isoformat(),
+        "reference": f"{order(number)}:{revision}",
+        "request_id": f"R{number}",
+        "shipment_id": shipment,
+        "packages": [package],
+        "cancelled": [line],
+        "reason": "out of boxes",
+        "reship": False,
+    }
+    return FulfillmentWebhookReceived(
+        delivery_id=UUID(int=1),
+        channel_id=DEPOT,
+        channel_kind="generic",
+        topic=kind,
+        external_delivery_id="1",
+        received_at=NOON,
+        body=b64encode(orjson.dumps(body)),
+    )
+
+
+def order_states(n: int) -> Sequence[Event]:
+    """Orders that are placed, held, released, reduced and cancelled, told out of order."""
+    events: list[Event] = []
+    for i in range(n):
+        number, turn = i % (n // 3) + 1, i // (n // 3) + 1
+        kind = (OrderPlaced, OrderHeld, OrderReleased, OrderUpdated, OrderCancelled)[min(turn, 5) - 1]
+        content = {OrderUpdated: 2, OrderCancelled: 3}.get(kind, 1)
+        wanted = {OrderUpdated: 1, OrderCancelled: 0}.get(kind, 3)
+        events.append(state(number, turn, wanted, kind, content))
+    return [*events[n // 2 :], *events[: n // 2]]
+
+
+def reservations(n: int) -> Sequence[Event]:
+    return [reserved(i % 5 + 1, content=i // 5 % 2 + 1) for i in range(n)]
+
+
+def recipients(n: int) -> Sequence[Event]:
+    events: list[Event] = []
+    for i in range(n):
+        about = {"order_id": order(i % 4 + 1), "recipient_version": i // 4 + 1, "occurred_at": NOON}
+        if i % 7 == 6:
+            events.append(RecipientRedacted(**about))
+        else:
+            events.append(RecipientRecorded(recipient=Recipient(note=f"Test note {i}"), **about))
+    return events
+
+
+def notices(n: int) -> Sequence[Event]:
+    """Answers, shipments in parts, too much, voids before and after, deliveries."""
+    events: list[Event] = []
+    for i in range(n):
+        number = i % 4 + 1
+        match i % 6:
+            case 0:
+                events.append(notice(number, "request.accepted", ""))
+            case 1 | 2:
+                events.append(notice(number, "shipment.dispatched", f"S{i % 12}", units=i % 3 + 1))
+            case 3:
+                events.append(notice(number, "shipment.voided", f"S{(i - 4) % 12}"))
+            case 4:
+                events.append(notice(number, "shipment.delivered", f"S{i % 12}"))
+            case _:
+                events.append(notice(number, "request.cancelled" if i % 4 else "request.rejected", ""))
+    return events
+
+
+def channel_events(n: int) -> Sequence[Event]:
+    events: list[Event] = []
+    for i in range(n):
+        about = {"channel_id": UUID(int=i % 3 + 1), "channel_version": i // 3 + 1, "occurred_at": NOON}
+        if i % 5 == 4:
+            events.append(ChannelDisconnected(**about))
+        else:
+            settings = {"role": "destination"} if i % 2 else {}
+            events.append(ChannelConfigured(kind="generic", name=f"C{i}", mode="live", settings=settings, **about))
+    return [*events[n // 2 :], *events[: n // 2]]
+
+
+async def two_channels(tx: Tx) -> None:
+    """A store and the only destination."""
+    rows = [
+        {"channel_id": STORE, "kind": "shopify", "name": "Store", "settings": {}},
+        {"channel_id": DEPOT, "kind": "generic", "name": "Depot", "settings": {"role": "destination"}},
+    ]
+    await channels.save_channels(tx, [row | {"channel_version": 1, "mode": "live", "connected": True} for row in rows])
+
+
+async def stock_and_recipients(tx: Tx) -> None:
+    """Everything but the order states is there for orders 1 to 20."""
+    held = await Desks.lock(tx, [order(i) for i in range(1, 21)])
+    for i in range(1, 21):
+        held.learn(order(i), RecipientKnown(1))
+        held.learn(order(i), facts.reservation(reserved(i)))
+    await held.save()
+
+
+async def placed_orders(tx: Tx) -> None:
+    """Orders 1 to 5 are placed; their recipients are known."""
+    held = await Desks.lock(tx, [order(i) for i in range(1, 6)])
+    for i in range(1, 6):
+        held.learn(order(i), RecipientKnown(1))
+        held.learn(order(i), facts.order_state(state(i, 1, 3)))
+    await held.save()
+
+
+async def requested(tx: Tx) -> None:
+    """Orders 1 to 4 were requested; the destination took those of 1 and 2."""
+    held = await Desks.lock(tx, [order(i) for i in range(1, 5)])
+    for i in range(1, 5):
+        held.learn(order(i), RecipientKnown(1))
+        held.learn(order(i), facts.order_state(state(i, 1, 3)))
+        held.learn(order(i), facts.reservation(reserved(i)))
+    for i in (1, 2):
+        held.learn(order(i), Answer("accepted", 1))
+    await held.save()
+
+
+SCENARIOS = {
+    "follow_orders": Scenario("follow_orders", order_states, (two_channels, stock_and_recipients)),
+    "follow_reservations": Scenario("follow_reservations", reservations, (two_channels, placed_orders)),
+    "follow_recipients": Scenario("follow_recipients", recipients, (two_channels,)),
+    "receive_notices": Scenario("receive_notices", notices, (two_channels, requested)),
+    "learn_channels": Scenario("learn_channels", channel_events),
+}
+
+
+@pytest.mark.parametrize("handler", [handler.name for handler in handlers.consumer.handlers])
+async def test_every_handler_keeps_the_three_laws(bench: HandlerBench, handler: str) -> None:
+    await check_laws(bench, SCENARIOS[handler])
