@@ -119,7 +119,7 @@ async def call(
             return Answer(response.status_code, dict(response.headers), await _read(response, write, who))
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
         raise Retryable(f"{who} could not be reached") from None
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError):
+    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError):
         raise Permanent(f"no request to {who} can be built: check base URL and token", "bad_request") from None
     except (TimeoutError, httpx.TimeoutException):
         raise _lost(f"{who} did not answer within {seconds:g} seconds", write) from None
