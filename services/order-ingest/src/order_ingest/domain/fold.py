@@ -1,0 +1,240 @@
+"""The rules of one order: (what is stored, one fact) → (what is stored then, what to tell, what to note).
+
+Facts may come in any order and more than once. Every change of what others see goes through `publish_state`: a rising
+`order_version`, and a rising `content_version` when the content changed and only then.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from order_ingest.domain.content import content_changed, says_the_same, wanted_of
+from order_ingest.domain.holds import JUDGED_BY_OTHERS, holds_of
+from order_ingest.domain.order import (
+    Arrival,
+    Hold,
+    Match,
+    Order,
+    Published,
+    Recipient,
+    Refund,
+    Rejection,
+    Request,
+    Reservation,
+    Settlement,
+    Shipment,
+    Tracking,
+)
+
+StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.held", "order.released"]
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Something for the order's timeline; `hold` for the kinds `held` and `released`, `refund` for `refunded`."""
+
+    kind: str
+    hold: Hold | None = None
+    refund: Refund | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """The outcome of one fact. `taken` says whether it changed anything; `state` is the event to publish with the
+    order as it is now; `recipient` is a new recipient to store and to publish."""
+
+    order: Order
+    taken: bool = False
+    state: StateKind | None = None
+    recipient: Recipient | None = None
+    refunds: tuple[Refund, ...] = ()
+    notes: tuple[Note, ...] = ()
+
+
+def publish_state(before: Order, after: Order, notes: tuple[Note, ...] = ()) -> Step:
+    """Tell the order's whole state if it changed."""
+    if not after.ours:
+        return Step(after, taken=True, notes=notes)
+    old = before.published
+    changed = old.order_version == 0 or content_changed(before, after)
+    content_version = old.content_version + changed
+    holds = holds_of(after, content_version)
+    keys = tuple(hold.key for hold in holds)
+    if not changed and keys == old.holds and after.answered == old.answered:
+        return Step(after, taken=True, notes=notes)
+    after = replace(
+        after,
+        ever_wanted=after.ever_wanted or (changed and any(wanted_of(after).values())),
+        published=Published(old.order_version + 1, content_version, keys, after.answered),
+    )
+    kind = _kind(after, changed, old)
+    if changed:
+        notes += (Note(kind),)
+    return Step(after, taken=True, state=kind, notes=notes + _hold_notes(before, holds, changed))
+
+
+def _kind(after: Order, changed: bool, old: Published) -> StateKind:
+    if not changed:
+        return "order.held" if set(after.published.holds) - set(old.holds) else "order.released"
+    if after.cancelled:
+        return "order.cancelled"
+    return "order.updated" if old.order_version else "order.placed"
+
+
+def _hold_notes(before: Order, holds: tuple[Hold, ...], changed: bool) -> tuple[Note, ...]:
+    """What began and ended to hold the order. New content is judged anew by others: that ends nothing yet."""
+    known, now = set(before.published.holds), {hold.key for hold in holds}
+    ended = [] if not holds and changed else holds_of(before, before.published.content_version)
+    gone = [h for h in ended if h.key not in now and not (changed and h.code in JUDGED_BY_OTHERS)]
+    came = [hold for hold in holds if hold.key not in known]
+    return (*(Note("released", hold) for hold in gone), *(Note("held", hold) for hold in came))
+
+
+# ------------------------------------------------------------------ the channel's word
+def take_snapshot(order: Order, known: Recipient | None, new: Arrival) -> Step:
+    """The newest `updated_at` wins; a tie that says something else is read again from the channel."""
+    old = order.source
+    if old is None or new.snapshot.updated_at > old.updated_at:
+        return _adopt(replace(order, arrived_meanwhile=order.refetching), order, known, new)
+    if new.snapshot.updated_at < old.updated_at or says_the_same(old, new, new.recipient == known):
+        return Step(order)
+    if order.refetching:
+        return Step(replace(order, arrived_meanwhile=True), taken=not order.arrived_meanwhile)
+    return Step(replace(order, refetching=True), taken=True, notes=(Note("tie"),))
+
+
+def take_answer(order: Order, known: Recipient | None, answer: Arrival | None) -> Step:
+    """What the channel said when it was read again: it wins, unless another state arrived since; then it is read once
+    more. None when the channel could not say."""
+    if order.arrived_meanwhile:
+        return Step(replace(order, arrived_meanwhile=False), taken=True)
+    done = replace(order, refetching=False)
+    if answer is None or (order.source is not None and answer.snapshot.updated_at < order.source.updated_at):
+        return Step(done, taken=True)
+    step = _adopt(done, order, known, answer)
+    return replace(step, notes=(Note("read_again"), *step.notes))
+
+
+def _adopt(base: Order, before: Order, known: Recipient | None, new: Arrival) -> Step:
+    first = before.source is None
+    after = replace(
+        base,
+        source=new.snapshot,
+        cancelled=before.cancelled or new.snapshot.cancelled,
+        before_import=dict(new.fulfilled) if first else before.before_import,
+        refunds=_refund_ids(before, new),
+    )
+    recorded = not before.ours or new.recipient != known
+    if recorded:
+        after = replace(after, recipient_version=before.recipient_version + 1)
+    notes: tuple[Note, ...] = (Note("test"),) if first and not after.ours else ()
+    if recorded and before.ours:
+        notes += (Note("recipient"),)
+    fresh = _fresh_refunds(before, new) if before.ours else ()
+    step = publish_state(before, after, notes + tuple(Note("refunded", refund=refund) for refund in fresh))
+    return replace(step, recipient=new.recipient if recorded else None, refunds=fresh)
+
+
+def _refund_ids(before: Order, new: Arrival) -> tuple[str, ...]:
+    known = set(before.refunds)
+    return before.refunds + tuple(r.refund_id for r in new.refunds if r.refund_id not in known)
+
+
+def _fresh_refunds(before: Order, new: Arrival) -> tuple[Refund, ...]:
+    """Refunds of shipped units not told before. Those that came with the first snapshot are history: the goods came
+    back before anybody here counted or shipped, so they are told to nobody."""
+    return tuple(refund for refund in new.refunds if refund.lines and refund.refund_id not in before.refunds)
+
+
+def take_cancel(order: Order) -> Step:
+    """The channel cancelled the order without telling its content; before the content is known, this waits for it."""
+    if order.cancelled:
+        return Step(order)
+    notes = (Note("tombstone"),) if order.source is None else ()
+    return publish_state(order, replace(order, cancelled=True), notes)
+
+
+def observe(order: Order, observing: str) -> Step:
+    """The channel's mode: its name while it only observes, blank when it is live."""
+    if order.observing == observing:
+        return Step(order)
+    return publish_state(order, replace(order, observing=observing))
+
+
+def answer_rejection(order: Order) -> Step:
+    """A person or rule answers the newest rejected revision, so that it may be asked for again."""
+    newest = max(order.rejected, default=0)
+    if newest <= order.answered:
+        return Step(order)
+    return publish_state(order, replace(order, answered=newest), (Note("answered"),))
+
+
+# ------------------------------------------------------------------ milestones
+def take_match(order: Order, match: Match) -> Step:
+    """The newest answer of sku-matcher."""
+    if match.version <= order.match.version:
+        return Step(order)
+    return publish_state(order, replace(order, match=match))
+
+
+def take_reservation(order: Order, reservation: Reservation) -> Step:
+    """The newest answer of inventory."""
+    if reservation.version <= order.reservation.version:
+        return Step(order)
+    return publish_state(order, replace(order, reservation=reservation))
+
+
+def take_settlement(order: Order, settlement: Settlement) -> Step:
+    """Fulfillment's newest word on what stands."""
+    if settlement.settlement_version <= order.settlement.settlement_version:
+        return Step(order)
+    return publish_state(order, replace(order, settlement=settlement))
+
+
+def take_request(order: Order, revision: int, request: Request) -> Step:
+    """A destination is going to be asked."""
+    if revision in order.requested:
+        return Step(order)
+    return publish_state(order, replace(order, requested={**order.requested, revision: request}))
+
+
+def take_acceptance(order: Order, revision: int) -> Step:
+    """A destination took a request."""
+    if revision in order.accepted:
+        return Step(order)
+    return publish_state(order, replace(order, accepted=tuple(sorted((*order.accepted, revision)))))
+
+
+def take_rejection(order: Order, revision: int, rejection: Rejection) -> Step:
+    """A destination refused a request."""
+    if revision in order.rejected:
+        return Step(order)
+    return publish_state(order, replace(order, rejected={**order.rejected, revision: rejection}))
+
+
+def take_shipment(order: Order, shipment_id: str, shipment: Shipment) -> Step:
+    """Goods left."""
+    if shipment_id in order.shipments:
+        return Step(order)
+    return publish_state(order, replace(order, shipments={**order.shipments, shipment_id: shipment}))
+
+
+def take_void(order: Order, shipment_id: str, reship: bool) -> Step:
+    """A shipment did not happen after all; it may be told before the shipment itself."""
+    if shipment_id in order.voids:
+        return Step(order)
+    return publish_state(order, replace(order, voids={**order.voids, shipment_id: reship}))
+
+
+def take_delivery(order: Order, shipment_id: str) -> Step:
+    """A shipment reached its recipient."""
+    if shipment_id in order.delivered:
+        return Step(order)
+    return publish_state(order, replace(order, delivered=tuple(sorted((*order.delivered, shipment_id)))))
+
+
+def take_tracking(order: Order, parcel: str, tracking: Tracking) -> Step:
+    """The channel was told about a parcel, or could not be; once it was, an earlier failure says nothing any more."""
+    old = order.tracking.get(parcel)
+    if old == tracking or (old is not None and old.state == "done"):
+        return Step(order)
+    return publish_state(order, replace(order, tracking={**order.tracking, parcel: tracking}))

@@ -1,0 +1,48 @@
+"""Why an order waits: the open holds, a pure function of what is stored of it."""
+
+from order_ingest.domain.content import wanted_of
+from order_ingest.domain.order import Hold, Order
+
+OBSERVING = "observing"
+PAYMENT = "payment"
+STOCK = "stock"
+ADDRESS_MISSING = "address_missing"
+REJECTED = "rejected"
+
+JUDGED_BY_OTHERS = frozenset({"sku_blank", "sku_unknown", "sku_ambiguous", STOCK})
+"""Holds that sku-matcher or inventory answer anew for every content version."""
+
+NOTHING_TO_EXPLAIN = frozenset(
+    {"shipped", "delivered", "record_only", "cancelled", "cancelled_shipped_anyway", "rejected", "received"}
+)
+"""Statuses in which nothing waits, so that a hold that formally stands is not shown."""
+
+
+def holds_of(order: Order, content_version: int) -> tuple[Hold, ...]:
+    """The open holds. Those of sku-matcher and inventory count for this content version only. An order of which
+    nothing is wanted has none; what has shipped does not matter, because a voided shipment is wanted again."""
+    source = order.source
+    if source is None or not any(wanted_of(order).values()):
+        return ()
+    holds = []
+    if order.observing:
+        holds.append(Hold(OBSERVING, quantities={"channel": order.observing}))
+    if not source.paid:
+        holds.append(Hold(PAYMENT))
+    if order.match.content_version == content_version and not order.match.matched:
+        holds += order.match.holds
+    if order.reservation.content_version == content_version and not order.reservation.reserved:
+        holds.append(Hold(STOCK, quantities={"shortages": "; ".join(order.reservation.shortages)}))
+    if not source.addressed:
+        holds.append(Hold(ADDRESS_MISSING))
+    newest = max(order.rejected, default=0)
+    if newest > order.answered:
+        why = order.rejected[newest]
+        told = {"destination": why.destination, "revision": str(newest), "reason": why.reason}
+        holds.append(Hold(REJECTED, quantities=told))
+    return tuple(holds)
+
+
+def shown_holds(order: Order, status: str) -> tuple[Hold, ...]:
+    """The holds that explain a status to an operator."""
+    return () if status in NOTHING_TO_EXPLAIN else holds_of(order, order.published.content_version)

@@ -1,0 +1,242 @@
+"""What order-ingest knows of one order: the channel's newest word, and every milestone that other services reported.
+
+Milestones are sets of facts or the newest of a version, so that the order of their arrival cannot matter.
+Units are units of order lines, by line id.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+Units = Mapping[str, int]
+Recipient = Mapping[str, Any]
+"""Personal data; these rules only compare it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line. `kept` is what is left of `quantity` after edits and refunds of units that had not shipped."""
+
+    line_id: str
+    position: int
+    listing_id: str | None
+    sku: str
+    title: str
+    quantity: int
+    kept: int
+    requires_shipping: bool
+    unit_price: Decimal
+    discount: Decimal
+    tax: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An order as its channel told it at `updated_at`. `totals` are amounts as texts, shown and not reasoned about."""
+
+    updated_at: datetime
+    number: str
+    placed_at: datetime
+    paid: bool
+    cancelled: bool
+    test: bool
+    addressed: bool
+    total: Decimal
+    currency: str
+    lines: tuple[Line, ...]
+    financial_status: str = ""
+    totals: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Refund:
+    """One refund by the channel's id; `lines` are (line id, units, restock) of units that had shipped."""
+
+    refund_id: str
+    lines: tuple[tuple[str, int, bool], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A snapshot with what travels beside it: units the channel says have shipped, refunds, the recipient."""
+
+    snapshot: Snapshot
+    fulfilled: Units
+    refunds: tuple[Refund, ...]
+    recipient: Recipient
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Why the order waits. Own holds carry the `quantities` of their sentence, those of others the sentence itself."""
+
+    code: str
+    lines: tuple[str, ...] = ()
+    quantities: Mapping[str, str] = field(default_factory=dict)
+    sentence: str = ""
+    next_action: str = ""
+    actor: str = ""
+
+    @property
+    def key(self) -> str:
+        """What makes it the same hold although its quantities changed."""
+        return " ".join((self.code, *self.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """What was last told of the order; `holds` are their keys."""
+
+    order_version: int = 0
+    content_version: int = 0
+    holds: tuple[str, ...] = ()
+    answered: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """The newest answer of sku-matcher."""
+
+    content_version: int = 0
+    match_version: int = 0
+    matched: bool = False
+    holds: tuple[Hold, ...] = ()
+
+    @property
+    def version(self) -> tuple[int, int]:
+        """What makes it newer than another."""
+        return self.content_version, self.match_version
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """The newest answer of inventory; `shortages` are phrases such as "2 of SHIRT-M, 0 available at Main"."""
+
+    content_version: int = 0
+    match_version: int = 0
+    reservation_version: int = 0
+    reserved: bool = False
+    shortages: tuple[str, ...] = ()
+
+    @property
+    def version(self) -> tuple[int, int, int]:
+        """What makes it newer than another."""
+        return self.content_version, self.match_version, self.reservation_version
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """Fulfillment's newest word on what stands: per line, at most this much has left or may yet leave."""
+
+    settlement_version: int = 0
+    content_version: int = 0
+    refused: bool = False
+    standing: Units = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One revision of what a destination was asked to ship."""
+
+    destination: str
+    units: Units
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """Why a destination refused a revision."""
+
+    destination: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One parcel."""
+
+    package_ref: str
+    carrier: str
+    tracking_number: str
+    tracking_url: str
+    units: Units
+
+
+@dataclass(frozen=True, slots=True)
+class Shipment:
+    """What left, under which revision."""
+
+    revision: int
+    dispatched_at: datetime
+    packages: tuple[Package, ...]
+
+    def units(self) -> dict[str, int]:
+        """Units by line over all its parcels."""
+        total: dict[str, int] = {}
+        for package in self.packages:
+            for line_id, units in package.units.items():
+                total[line_id] = total.get(line_id, 0) + units
+        return total
+
+
+@dataclass(frozen=True, slots=True)
+class Tracking:
+    """What came of telling the channel about one parcel."""
+
+    state: Literal["done", "failed"]
+    external_id: str = ""
+    reason: str = ""
+    adopted: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Everything that is stored of one order.
+
+    `cancelled` is also the tombstone of an order whose content has not come; `observing` is the channel's name while
+    it only observes, else blank; `before_import` are the units that the first snapshot said had shipped; `voids` tell
+    for each voided shipment whether its units are shipped again under the same revision.
+    """
+
+    source: Snapshot | None = None
+    before_import: Units = field(default_factory=dict)
+    ever_wanted: bool = False
+    cancelled: bool = False
+    observing: str = ""
+    refetching: bool = False
+    arrived_meanwhile: bool = False
+    recipient_version: int = 0
+    refunds: tuple[str, ...] = ()
+    published: Published = Published()
+    match: Match = Match()
+    reservation: Reservation = Reservation()
+    settlement: Settlement = field(default_factory=Settlement)
+    requested: Mapping[int, Request] = field(default_factory=dict)
+    accepted: tuple[int, ...] = ()
+    rejected: Mapping[int, Rejection] = field(default_factory=dict)
+    shipments: Mapping[str, Shipment] = field(default_factory=dict)
+    voids: Mapping[str, bool] = field(default_factory=dict)
+    delivered: tuple[str, ...] = ()
+    tracking: Mapping[str, Tracking] = field(default_factory=dict)
+    answered: int = 0
+
+    @property
+    def ours(self) -> bool:
+        """Whether the order is told to anybody: a test order is stored and goes nowhere."""
+        return self.source is not None and (not self.source.test or self.published.order_version > 0)
+
+
+def parcel_key(shipment_id: str, package_ref: str) -> str:
+    """The name of one parcel within its order."""
+    return f"{shipment_id}/{package_ref}"
+
+
+def shipped_net(order: Order) -> dict[str, int]:
+    """Units that left and whose shipment was not voided, by line."""
+    left: dict[str, int] = {}
+    for shipment_id, shipment in order.shipments.items():
+        if shipment_id not in order.voids:
+            for line_id, units in shipment.units().items():
+                left[line_id] = left.get(line_id, 0) + units
+    return left

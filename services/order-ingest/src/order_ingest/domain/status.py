@@ -1,0 +1,87 @@
+"""The operator's word for where an order stands: a pure function of stored milestones, so that it cannot regress."""
+
+from order_ingest.domain.content import wanted_of
+from order_ingest.domain.holds import holds_of
+from order_ingest.domain.order import Order, Units, shipped_net
+
+STATUSES = (
+    "received",
+    "matching",
+    "reserving",
+    "outstanding",
+    "partially_shipped",
+    "shipped",
+    "delivered",
+    "on_hold",
+    "cancel_requested",
+    "cancelled",
+    "cancelled_shipped_anyway",
+    "rejected",
+    "record_only",
+)
+OPEN = ("matching", "reserving", "outstanding", "partially_shipped", "on_hold", "cancel_requested")
+"""Statuses of orders that may still move."""
+
+
+def status(order: Order) -> str:
+    """One of STATUSES."""
+    if order.source is None:
+        return "received"
+    if not order.ours:
+        return "rejected"
+    wanted, left = wanted_of(order), shipped_net(order)
+    if not any(wanted.values()):
+        return _nothing_wanted(order, left)
+    standing = order.settlement.standing if _settled(order) else {}
+    goal = {line_id: max(units, standing.get(line_id, 0)) for line_id, units in (dict(standing) | wanted).items()}
+    if all(left.get(line_id, 0) >= units for line_id, units in goal.items()):
+        return _arrived(order)
+    if any(left.values()):
+        return "partially_shipped"
+    if holds_of(order, order.published.content_version):
+        return "outstanding" if _destination_has_it(order, wanted) else "on_hold"
+    if any(revision not in order.rejected for revision in order.requested):
+        return "outstanding"
+    matched = order.match.content_version == order.published.content_version and order.match.matched
+    return "reserving" if matched else "matching"
+
+
+def _nothing_wanted(order: Order, left: dict[str, int]) -> str:
+    if not order.ever_wanted and not order.cancelled:
+        return "record_only"
+    if not _settled(order) or _positive(order.settlement.standing) != _positive(left):
+        return "cancel_requested"
+    if order.cancelled:
+        return "cancelled_shipped_anyway" if any(left.values()) else "cancelled"
+    return _arrived(order) if any(left.values()) else "cancelled"  # an edit removed the rest, or everything
+
+
+def _settled(order: Order) -> bool:
+    return order.settlement.content_version >= order.published.content_version
+
+
+def _arrived(order: Order) -> str:
+    """Everything left; did every shipment reach its recipient?"""
+    on_the_way = order.shipments.keys() - order.voids.keys() - set(order.delivered)
+    return "shipped" if on_the_way else "delivered"
+
+
+def _destination_has_it(order: Order, wanted: dict[str, int]) -> bool:
+    """Whether a destination took a request for all that is wanted: a hold that comes later stops nothing."""
+    newest = max(order.requested, default=0)
+    if newest not in order.accepted or newest in order.rejected:
+        return False
+    asked: dict[str, int] = {}
+    for shipment_id, reship in order.voids.items():
+        if not reship and shipment_id in order.shipments:
+            for line_id, units in order.shipments[shipment_id].units().items():
+                asked[line_id] = asked.get(line_id, 0) - units
+    for revision, request in order.requested.items():
+        if revision in order.accepted and revision not in order.rejected:
+            for line_id, units in request.units.items():
+                asked[line_id] = asked.get(line_id, 0) + units
+    return all(asked.get(line_id, 0) >= units for line_id, units in wanted.items())
+
+
+def _positive(units: Units) -> dict[str, int]:
+    return {line_id: count for line_id, count in units.items() if count}

@@ -1,0 +1,198 @@
+"""Every message that order-ingest reacts to. Each handler loads, folds the events one by one, saves and publishes."""
+
+from collections.abc import Sequence
+
+from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, Parsed, Unreadable
+from crossdock.channels.protocols import WebhookSource
+from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.contracts.base import OrderScoped
+from crossdock.contracts.fulfillment import (
+    FulfillmentAccepted,
+    FulfillmentCancelled,
+    FulfillmentCancelRefused,
+    FulfillmentRejected,
+    FulfillmentRequested,
+    ShipmentDelivered,
+    ShipmentDispatched,
+    ShipmentVoided,
+    TrackingFailed,
+    TrackingWritten,
+)
+from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, OrdersWebhookReceived
+from crossdock.contracts.inventory import ReservationEvent, StockReserved, StockShort
+from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
+from crossdock.messaging.consumer import Consumer
+from crossdock.messaging.failures import Poison
+from crossdock.messaging.transaction import Tx
+from order_ingest import translate
+from order_ingest.book import Book, Cause
+from order_ingest.domain import fold
+from order_ingest.domain.channel import Channel, configure, disconnect
+from order_ingest.domain.fold import Step
+from order_ingest.domain.ids import order_id_of
+from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
+from order_ingest.store import channels, orders
+from order_ingest.store.orders import Key
+
+consumer = Consumer()
+Told = CanonicalOrder | OrderCancelledNotice
+
+
+@consumer.on(OrdersWebhookReceived)
+async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> None:
+    """Import orders and their changes from webhooks."""
+    told = [(event, order) for event in events for order in orders_in(event)]
+    if not told:
+        return
+    modes = await channels.share(tx, {event.channel_id for event, _ in told})
+    keys = {(event.channel_id, order.external_id): key_of(event, order) for event, order in reversed(told)}
+    rows = await orders.lock_by_keys(tx, list(keys.values()))
+    ids = {key: row.order_id for key, row in rows.items()}
+    book = Book(tx, {row.order_id: row for row in rows.values()}, await orders.recipients(tx, set(ids.values())))
+    for event, order in told:
+        order_id = ids[event.channel_id, order.external_id]
+        cause = Cause(event.received_at, event.channel_kind, event)
+        mode = fold.observe(book.order(order_id, event), modes[event.channel_id].observing)
+        book.take(order_id, mode, cause)
+        book.take(order_id, step_of(book.order(order_id, event), order, book.recipients.get(order_id)), cause)
+    await book.save(whole=True)
+
+
+@consumer.on(OrderMatched, OrderUnmatched)
+async def record_matches(events: Sequence[MatchEvent], tx: Tx) -> None:
+    """Record which lines are known, and hold the order while one is not."""
+    book = Book(tx, await orders.lock_by_ids(tx, (event.order_id for event in events)))
+    for event in events:
+        step = fold.take_match(book.order(event.order_id, event), translate.match_of(event))
+        book.take(event.order_id, step, milestone(event), milestone=True)
+    await book.save(whole=False)
+
+
+@consumer.on(StockReserved, StockShort)
+async def record_reservations(events: Sequence[ReservationEvent], tx: Tx) -> None:
+    """Record what is reserved, and hold the order while stock is short."""
+    book = Book(tx, await orders.lock_by_ids(tx, (event.order_id for event in events)))
+    for event in events:
+        step = fold.take_reservation(book.order(event.order_id, event), translate.reservation_of(event))
+        book.take(event.order_id, step, milestone(event), milestone=True)
+    await book.save(whole=False)
+
+
+@consumer.on(
+    FulfillmentRequested,
+    FulfillmentAccepted,
+    FulfillmentRejected,
+    FulfillmentCancelled,
+    FulfillmentCancelRefused,
+    ShipmentDispatched,
+    ShipmentVoided,
+    ShipmentDelivered,
+    TrackingWritten,
+    TrackingFailed,
+)
+async def record_fulfillment(events: Sequence[OrderScoped], tx: Tx) -> None:
+    """Record requests, shipments and write-backs, and hold the order while a rejection is not answered."""
+    book = Book(tx, await orders.lock_by_ids(tx, (event.order_id for event in events)))
+    for event in events:
+        step = step_of_fulfillment(book.order(event.order_id, event), event)
+        book.take(event.order_id, step, milestone(event), milestone=True)
+    await book.save(whole=False)
+
+
+@consumer.on(ChannelConfigured, ChannelDisconnected)
+async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnected], tx: Tx) -> None:
+    """Learn names and modes; where a mode changed, the worker `reconsider` judges the channel's open orders again."""
+    known = await channels.lock(tx, {event.channel_id for event in events})
+    changed = set()
+    for event in events:
+        channel = configured(known[event.channel_id], event)
+        if channel.observing != known[event.channel_id].observing:
+            changed.add(event.channel_id)
+        known[event.channel_id] = channel
+    await channels.save(tx, known)
+    if changed:
+        await channels.reconsider(tx, changed)
+
+
+def orders_in(event: OrdersWebhookReceived) -> list[Told]:
+    """What a delivery says of orders; nothing when there is nothing to do. Raises Poison when it cannot be read."""
+    found: list[Told] = []
+    for parsed in parse(event):
+        match parsed:
+            case CanonicalOrder() | OrderCancelledNotice():
+                found.append(parsed)
+            case Unreadable(reason):
+                raise Poison(event, f"The {event.topic} webhook cannot be read: {reason}")
+            case Ignored():
+                continue
+            case _:
+                raise Poison(event, f"The topic {event.topic} carries {type(parsed).__name__}, which is no order")
+    return found
+
+
+def parse(event: OrdersWebhookReceived) -> Sequence[Parsed]:
+    """Read a delivery through its channel's connector. Raises Poison when there is none."""
+    try:
+        source = connector(event.channel_kind)
+    except UnknownChannelKind as problem:
+        raise Poison(event, f"{problem}: install the connector and replay the message") from None
+    if not isinstance(source, WebhookSource):
+        raise Poison(event, f"Channels of kind {event.channel_kind} take no webhooks")
+    return source.parse(event.topic, event.body)
+
+
+def key_of(event: OrdersWebhookReceived, order: Told) -> Key:
+    """What names the order. One whose cancellation comes first gets its id from the time of that notice."""
+    placed_at = order.placed_at if isinstance(order, CanonicalOrder) else order.updated_at or event.received_at
+    order_id = order_id_of(event.channel_id, order.external_id, placed_at)
+    return Key(order_id, event.channel_id, event.channel_kind, order.external_id)
+
+
+def step_of(order: Order, told: Told, recipient: Recipient | None) -> Step:
+    """What a channel's word does to an order."""
+    if isinstance(told, OrderCancelledNotice):
+        return fold.take_cancel(order)
+    return fold.take_snapshot(order, recipient, translate.arrival_of(told))
+
+
+def step_of_fulfillment(order: Order, event: OrderScoped) -> Step:
+    """What an event of fulfillment does to an order."""
+    match event:
+        case FulfillmentRequested():
+            units = translate.units_of((line.line_id, line.quantity) for line in event.lines)
+            return fold.take_request(order, event.revision, Request(event.destination, units))
+        case FulfillmentAccepted():
+            return fold.take_acceptance(order, event.revision)
+        case FulfillmentRejected():
+            return fold.take_rejection(order, event.revision, Rejection(event.destination, event.reason))
+        case FulfillmentCancelled():
+            return fold.take_settlement(order, translate.settlement_of(event, refused=False))
+        case FulfillmentCancelRefused():
+            return fold.take_settlement(order, translate.settlement_of(event, refused=True))
+        case ShipmentDispatched():
+            return fold.take_shipment(order, event.shipment_id, translate.shipment_of(event))
+        case ShipmentVoided():
+            return fold.take_void(order, event.shipment_id, event.reship)
+        case ShipmentDelivered():
+            return fold.take_delivery(order, event.shipment_id)
+        case TrackingWritten():
+            tracking = Tracking("done", external_id=event.external_fulfillment_id, adopted=event.adopted)
+            return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
+        case TrackingFailed():
+            tracking = Tracking("failed", reason=event.reason)
+            return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
+    raise TypeError(f"nothing here reads {event.type}")
+
+
+def milestone(event: OrderScoped) -> Cause:
+    """An event of another service as a cause."""
+    return Cause(event.occurred_at, event.publisher, event)
+
+
+def configured(channel: Channel, event: ChannelConfigured | ChannelDisconnected) -> Channel:
+    """What a configuration event makes of a channel."""
+    if isinstance(event, ChannelDisconnected):
+        return disconnect(channel, event.channel_version)
+    return configure(
+        channel, Channel(event.channel_id, event.channel_version, event.kind, event.name, event.mode, connected=True)
+    )

@@ -1,0 +1,1 @@
+"""Order-ingest's migrations."""

@@ -1,0 +1,14 @@
+"""Order-ingest's settings."""
+
+from pydantic import Field
+
+from crossdock.service.settings import ServiceSettings
+
+
+class Settings(ServiceSettings):
+    """Its own settings, beside those of every service."""
+
+    refetch_batch: int = Field(20, ge=1, le=200, description="Orders read again from their channels at once")
+    refetch_lease_seconds: float = Field(60.0, gt=0, description="After so long a read counts as lost and is repeated")
+    refetch_retry_seconds: float = Field(10.0, gt=0, description="Wait after a read that failed; doubles, at most 1 h")
+    reconsider_page: int = Field(200, ge=1, le=1000, description="Orders judged again in one transaction")

@@ -1,0 +1,189 @@
+"""Orders, their recipients and their timelines: loaded and saved by the batch, in a fixed number of statements."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row as SqlRow
+from sqlalchemy import text
+
+from crossdock.messaging.envelope import new_id
+from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import columns
+from order_ingest.domain.holds import shown_holds
+from order_ingest.domain.order import Order, Recipient
+from order_ingest.domain.status import status
+from order_ingest.store.documents import order_of, progress_document, source_document
+
+COLUMNS = "order_id, channel_id, channel_kind, external_id, source, progress, refetch_due_at, refetch_again"
+ADD_STUBS = text("""
+    INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key)
+    SELECT k.order_id, k.channel_id, k.channel_kind, k.external_id, k.external_id, lower(k.external_id)
+    FROM unnest(CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:channel_kind AS text[]),
+                CAST(:external_id AS text[])) AS k(order_id, channel_id, channel_kind, external_id)
+    ORDER BY k.channel_id, k.external_id
+    ON CONFLICT DO NOTHING
+""")
+LOCK_BY_KEYS = text("""
+    SELECT o.order_id, o.channel_id, o.channel_kind, o.external_id, o.source, o.progress, o.refetch_due_at,
+           o.refetch_again
+    FROM orders o JOIN unnest(CAST(:channel_id AS uuid[]), CAST(:external_id AS text[])) AS k(channel_id, external_id)
+         ON o.channel_id = k.channel_id AND o.external_id = k.external_id
+    ORDER BY o.order_id FOR UPDATE OF o
+""")
+LOCK_BY_IDS = text(f"""
+    SELECT {COLUMNS} FROM orders WHERE order_id = ANY(CAST(:order_ids AS uuid[])) ORDER BY order_id FOR UPDATE
+""")  # noqa: S608
+SAVE_WHOLE = text("""
+    UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
+        hold_codes = string_to_array(s.hold_codes, ' '), source = s.source, progress = s.progress,
+        refetch_due_at = CASE WHEN s.refetching THEN coalesce(orders.refetch_due_at, now()) END,
+        refetch_again = s.refetch_again
+    FROM unnest(CAST(:order_id AS uuid[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
+                CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
+                CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
+                CAST(:refetch_again AS bool[]))
+         AS s(order_id, number, number_key, placed_at, status, hold_codes, source, progress, refetching, refetch_again)
+    WHERE orders.order_id = s.order_id
+""")
+SAVE_PROGRESS = text("""
+    UPDATE orders SET status = s.status, hold_codes = string_to_array(s.hold_codes, ' '), progress = s.progress
+    FROM unnest(CAST(:order_id AS uuid[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
+                CAST(:progress AS jsonb[])) AS s(order_id, status, hold_codes, progress)
+    WHERE orders.order_id = s.order_id
+""")
+RECIPIENTS = text("""
+    SELECT order_id, recipient FROM recipient WHERE order_id = ANY(CAST(:order_ids AS uuid[]))
+""")
+SAVE_RECIPIENTS = text("""
+    INSERT INTO recipient (order_id, recipient_version, recipient)
+    SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:recipient_version AS int[]), CAST(:recipient AS jsonb[]))
+    ON CONFLICT (order_id) DO UPDATE SET
+        recipient_version = excluded.recipient_version, recipient = excluded.recipient
+""")
+WRITE_TIMELINE = text("""
+    INSERT INTO timeline (order_id, id, at, kind, sentence, source, cause)
+    SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:id AS uuid[]), CAST(:at AS timestamptz[]),
+                         CAST(:kind AS text[]), CAST(:sentence AS text[]), CAST(:source AS text[]),
+                         CAST(:cause AS uuid[]))
+""")
+KEY_CHARACTERS = 200
+"""Of an order's number this much is searchable; an index entry may not be longer than a third of a page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """What names an order outside; `order_id` is the id that it gets if it is not there yet."""
+
+    order_id: UUID
+    channel_id: UUID
+    channel_kind: str
+    external_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One order as stored, locked."""
+
+    order_id: UUID
+    channel_id: UUID
+    channel_kind: str
+    external_id: str
+    order: Order
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of an order's timeline."""
+
+    order_id: UUID
+    at: datetime
+    kind: str
+    sentence: str
+    source: str
+    cause: UUID | None
+
+
+async def lock_by_keys(tx: Tx, keys: Collection[Key]) -> dict[tuple[UUID, str], Row]:
+    """Lock orders by channel and external id; those not there yet are added as stubs. An existing row's id wins."""
+    wanted = columns(list(keys), "order_id", "channel_id", "channel_kind", "external_id")
+    await tx.run(ADD_STUBS, **wanted)
+    rows = await tx.rows(LOCK_BY_KEYS, channel_id=wanted["channel_id"], external_id=wanted["external_id"])
+    return {(row.channel_id, row.external_id): row_of(row) for row in rows}
+
+
+async def lock_by_ids(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, Row]:
+    """Lock orders by id; unknown ones are missing from the answer."""
+    rows = await tx.rows(LOCK_BY_IDS, order_ids=sorted(set(order_ids)))
+    return {row.order_id: row_of(row) for row in rows}
+
+
+def row_of(row: SqlRow[Any]) -> Row:
+    """The order in a row that holds COLUMNS."""
+    refetching = row.refetch_due_at is not None
+    order = order_of(row.source, row.progress, refetching=refetching, again=row.refetch_again)
+    return Row(row.order_id, row.channel_id, row.channel_kind, row.external_id, order)
+
+
+async def save_whole(tx: Tx, rows: Sequence[Row]) -> None:
+    """Write orders of which anything may have changed."""
+    sources = [row.order.source for row in rows]
+    numbers = [row.external_id if s is None else s.number for row, s in zip(rows, sources, strict=True)]
+    await tx.run(
+        SAVE_WHOLE,
+        number=numbers,
+        number_key=[number_key(number) for number in numbers],
+        placed_at=[None if s is None else s.placed_at for s in sources],
+        source=[source_document(s) for s in sources],
+        refetching=[row.order.refetching for row in rows],
+        refetch_again=[row.order.arrived_meanwhile for row in rows],
+        **_progress(rows),
+    )
+
+
+async def save_progress(tx: Tx, rows: Sequence[Row]) -> None:
+    """Write orders of which only milestones, holds and versions changed."""
+    await tx.run(SAVE_PROGRESS, **_progress(rows))
+
+
+def _progress(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    statuses = [status(row.order) for row in rows]
+    return {
+        "order_id": [row.order_id for row in rows],
+        "status": statuses,
+        "hold_codes": [_codes(row.order, word) for row, word in zip(rows, statuses, strict=True)],
+        "progress": [progress_document(row.order) for row in rows],
+    }
+
+
+def _codes(order: Order, word: str) -> str:
+    return " ".join(dict.fromkeys(hold.code for hold in shown_holds(order, word)))
+
+
+def number_key(number: str) -> str:
+    """The form in which an order's number is searched: without a leading `#`, in lower case."""
+    return number.strip().lstrip("#").lower()[:KEY_CHARACTERS]
+
+
+async def recipients(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, Recipient]:
+    """The recipients of orders that are locked."""
+    rows = await tx.rows(RECIPIENTS, order_ids=sorted(order_ids))
+    return {row.order_id: row.recipient for row in rows}
+
+
+async def save_recipients(tx: Tx, found: Mapping[UUID, tuple[int, Recipient]]) -> None:
+    """Write recipients with their versions."""
+    ids = sorted(found)
+    await tx.run(
+        SAVE_RECIPIENTS,
+        order_id=ids,
+        recipient_version=[found[order_id][0] for order_id in ids],
+        recipient=[found[order_id][1] for order_id in ids],
+    )
+
+
+async def write_timeline(tx: Tx, entries: Sequence[Entry]) -> None:
+    """Append to timelines; ids rise in the order of the entries."""
+    await tx.run(WRITE_TIMELINE, id=[new_id() for _ in entries], **columns(entries))

@@ -1,0 +1,73 @@
+"""Order-ingest's tables.
+
+`orders` has one row per order: what its channel says (`source`), what became of it (`progress`), and beside these the
+columns that lists are filtered by. Ids sort by when orders were placed, so that the primary key serves "newest first".
+"""
+
+from sqlalchemy import Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+from crossdock.storage.tables import messaging_tables
+
+metadata = MetaData(schema="order_ingest")
+messaging_tables(metadata)
+
+orders = Table(
+    "orders",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("channel_id", Uuid, nullable=False),
+    Column("channel_kind", Text, nullable=False),
+    Column("external_id", Text, nullable=False),
+    Column("number", Text, nullable=False),
+    Column("number_key", Text, nullable=False),
+    Column("placed_at", DateTime(timezone=True)),
+    Column("status", Text, nullable=False, server_default="received"),
+    Column("hold_codes", ARRAY(Text), nullable=False, server_default="{}"),
+    Column("source", JSONB(none_as_null=True)),
+    Column("progress", JSONB, nullable=False, server_default="{}"),
+    Column("refetch_due_at", DateTime(timezone=True), info={"volatile": True}),
+    Column("refetch_again", Boolean, nullable=False, server_default=text("false")),
+    Column("refetch_attempt", Integer, nullable=False, server_default="0"),
+    Column("refetch_token", Uuid, info={"volatile": True}),
+    Index("orders_external_id", "channel_id", "external_id", unique=True),
+    Index("orders_status", "status", "order_id"),
+    Index("orders_channel", "channel_id", "order_id"),
+    Index("orders_number", "number_key", postgresql_ops={"number_key": "text_pattern_ops"}),
+    Index("orders_held", "hold_codes", postgresql_using="gin", postgresql_where=text("hold_codes <> '{}'")),
+    Index("orders_refetch", "refetch_due_at", postgresql_where=text("refetch_due_at IS NOT NULL")),
+)
+recipient = Table(
+    "recipient",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("recipient_version", Integer, nullable=False),
+    Column("recipient", JSONB, nullable=False),
+)
+timeline = Table(
+    "timeline",
+    metadata,
+    Column("order_id", Uuid, primary_key=True),
+    Column("id", Uuid, primary_key=True, info={"volatile": True}),
+    Column("at", DateTime(timezone=True), nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sentence", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("cause", Uuid, info={"volatile": True}),
+)
+channel = Table(
+    "channel",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("channel_version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("connected", Boolean, nullable=False),
+)
+reconsideration = Table(
+    "reconsideration",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("after", Uuid, nullable=False),
+)

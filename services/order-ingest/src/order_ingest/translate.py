@@ -1,0 +1,237 @@
+"""Between what travels (canonical orders, events of other services) and the values that the domain reasons about."""
+
+from collections.abc import Iterable
+from typing import Any
+from uuid import UUID
+
+from crossdock.channels.model import CanonicalOrder, CanonicalRecipient
+from crossdock.contracts import holds as catalogue
+from crossdock.contracts import order_ingest as told
+from crossdock.contracts.base import Money
+from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched
+from crossdock.contracts.inventory import ReservationEvent, StockShort
+from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
+from order_ingest.domain.content import wanted_of
+from order_ingest.domain.fold import Step
+from order_ingest.domain.holds import holds_of
+from order_ingest.domain.order import (
+    Arrival,
+    Hold,
+    Line,
+    Match,
+    Order,
+    Package,
+    Recipient,
+    Refund,
+    Reservation,
+    Settlement,
+    Shipment,
+    Snapshot,
+)
+
+STATES: dict[str, type[told.OrderState]] = {state.type.removesuffix(".v1"): state for state in told.ORDER_STATES}
+
+
+# ------------------------------------------------------------------ what comes in
+def arrival_of(order: CanonicalOrder) -> Arrival:
+    """An order as a connector read it."""
+    totals = order.totals
+    address = order.recipient.address
+    return Arrival(
+        snapshot=Snapshot(
+            updated_at=order.updated_at,
+            number=order.number,
+            placed_at=order.placed_at,
+            paid=order.paid,
+            cancelled=order.cancelled,
+            test=order.test,
+            addressed=address is not None and bool(any(address.street) or address.city or address.postcode),
+            total=totals.total,
+            currency=totals.currency,
+            lines=tuple(
+                Line(
+                    line.line_id,
+                    line.position,
+                    line.listing_id,
+                    line.sku,
+                    line.title,
+                    line.quantity,
+                    line.kept,
+                    line.requires_shipping,
+                    line.unit_price,
+                    line.discount,
+                    line.tax,
+                )
+                for line in order.lines
+            ),
+            financial_status=order.financial_status,
+            totals={
+                "currency": totals.currency,
+                "lines": str(totals.lines),
+                "discounts": str(totals.discounts),
+                "tax": str(totals.tax),
+                "taxes_included": totals.taxes_included,
+                "shipping": str(totals.shipping),
+                "tips": str(totals.tips),
+                "duties": str(totals.duties),
+                "total": str(totals.total),
+                "difference": str(totals.difference),
+                "difference_reason": totals.difference_reason,
+            },
+        ),
+        fulfilled={line.line_id: line.fulfilled for line in order.lines if line.fulfilled},
+        refunds=tuple(
+            Refund(r.refund_id, tuple((line.line_id, line.quantity, line.restock) for line in r.lines if line.shipped))
+            for r in order.refunds
+        ),
+        recipient=recipient_document(order.recipient),
+    )
+
+
+def recipient_document(recipient: CanonicalRecipient) -> Recipient:
+    """A recipient as it is stored: blank fields left out, lists for tuples, so that it equals what is read back."""
+    document: dict[str, Any] = {}
+    address = recipient.address
+    if address is not None:
+        fields = ("name", "company", "city", "region", "postcode", "country", "phone")
+        document["address"] = {name: value for name in fields if (value := getattr(address, name))}
+        if address.street:
+            document["address"]["street"] = list(address.street)
+    if recipient.email:
+        document["email"] = recipient.email
+    if recipient.note:
+        document["note"] = recipient.note
+    if recipient.attributes:
+        document["attributes"] = [list(pair) for pair in recipient.attributes]
+    return document
+
+
+def match_of(event: MatchEvent) -> Match:
+    """An answer of sku-matcher."""
+    if not isinstance(event, OrderUnmatched):
+        return Match(event.content_version, event.match_version, True)
+    holds = tuple(
+        Hold(h.code.value, h.lines, sentence=h.sentence, next_action=h.next_action, actor=h.actor) for h in event.holds
+    )
+    return Match(event.content_version, event.match_version, False, holds)
+
+
+def reservation_of(event: ReservationEvent) -> Reservation:
+    """An answer of inventory."""
+    shortages: tuple[str, ...] = ()
+    if isinstance(event, StockShort):
+        shortages = tuple(f"{s.wanted} of {s.sku}, {s.available} available at {s.location}" for s in event.shortages)
+    return Reservation(
+        event.content_version,
+        event.match_version,
+        event.reservation_version,
+        not isinstance(event, StockShort),
+        shortages,
+    )
+
+
+def settlement_of(event: SettlementEvent, refused: bool) -> Settlement:
+    """What fulfillment says still stands."""
+    standing = units_of((line.line_id, line.quantity) for line in event.standing)
+    return Settlement(event.settlement_version, event.content_version, refused, standing)
+
+
+def shipment_of(event: ShipmentDispatched) -> Shipment:
+    """What left."""
+    packages = tuple(
+        Package(
+            p.package_ref,
+            p.carrier,
+            p.tracking_number,
+            p.tracking_url,
+            units_of((line.line_id, line.quantity) for line in p.lines),
+        )
+        for p in event.packages
+    )
+    return Shipment(event.revision, event.dispatched_at, packages)
+
+
+def units_of(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
+    """Sum units by line."""
+    total: dict[str, int] = {}
+    for line_id, units in pairs:
+        total[line_id] = total.get(line_id, 0) + units
+    return total
+
+
+# ------------------------------------------------------------------ what goes out
+def told_hold(hold: Hold) -> catalogue.Hold:
+    """A hold as everybody reads it, its sentence from the catalogue unless its finder wrote it."""
+    code = catalogue.HoldCode(hold.code)
+    if not hold.sentence:
+        return catalogue.hold(code, hold.lines, **hold.quantities)
+    return catalogue.Hold.model_validate(
+        {
+            "code": code,
+            "sentence": hold.sentence,
+            "next_action": hold.next_action,
+            "actor": hold.actor,
+            "lines": hold.lines,
+        }
+    )
+
+
+def state_event(
+    kind: str, order: Order, *, order_id: UUID, channel_id: UUID, channel_kind: str, external_id: str
+) -> told.OrderState:
+    """The whole state of an order that has content."""
+    source, published = order.source, order.published
+    assert source is not None
+    wanted = wanted_of(order)
+    return STATES[kind](
+        order_id=order_id,
+        channel_id=channel_id,
+        channel_kind=channel_kind,
+        external_id=external_id,
+        number=source.number,
+        placed_at=source.placed_at,
+        order_version=published.order_version,
+        content_version=published.content_version,
+        total=Money(amount=source.total, currency=source.currency),
+        lines=tuple(
+            told.OrderLine(
+                line_id=line.line_id,
+                position=line.position,
+                listing_id=line.listing_id,
+                sku=line.sku,
+                title=line.title,
+                quantity=line.quantity,
+                wanted=wanted.get(line.line_id, 0),
+                requires_shipping=line.requires_shipping,
+                unit_price=Money(amount=line.unit_price, currency=source.currency),
+            )
+            for line in source.lines
+        ),
+        holds=tuple(told_hold(hold) for hold in holds_of(order, published.content_version)),
+        cancelled=order.cancelled,
+        answered_revision=order.answered,
+    )
+
+
+def recipient_event(order_id: UUID, order: Order, recipient: Recipient) -> told.RecipientRecorded:
+    """The recipient, for those inside who must know it."""
+    return told.RecipientRecorded(
+        order_id=order_id,
+        recipient_version=order.recipient_version,
+        recipient=told.Recipient.model_validate(recipient),
+    )
+
+
+def refund_events(order_id: UUID, step: Step) -> list[told.RefundRecorded]:
+    """Refunds of shipped units."""
+    return [
+        told.RefundRecorded(
+            order_id=order_id,
+            refund_id=refund.refund_id,
+            lines=tuple(
+                told.RefundedLine(line_id=line_id, quantity=units, restock=restock)
+                for line_id, units, restock in refund.lines
+            ),
+        )
+        for refund in step.refunds
+    ]

@@ -1,0 +1,121 @@
+"""One order as the API shows it: state, lines, totals, holds with their next actions, parcels, timeline."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from order_ingest.domain.content import wanted_of
+from order_ingest.domain.holds import shown_holds
+from order_ingest.domain.order import Order, parcel_key, shipped_net
+from order_ingest.store.orders import Row
+from order_ingest.translate import told_hold
+
+
+def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]:
+    """Everything about one order but its recipient."""
+    order, source = row.order, row.order.source
+    return {
+        "order_id": row.order_id,
+        "channel_id": row.channel_id,
+        "channel_kind": row.channel_kind,
+        "external_id": row.external_id,
+        "number": row.external_id if source is None else source.number,
+        "status": status,
+        "placed_at": source and source.placed_at,
+        "updated_at": source and source.updated_at,
+        "paid": source and source.paid,
+        "financial_status": source and source.financial_status,
+        "cancelled": order.cancelled,
+        "test": source is not None and source.test,
+        "order_version": order.published.order_version,
+        "content_version": order.published.content_version,
+        "totals": source and source.totals,
+        "lines": _lines(order),
+        "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(order, status)],
+        "requests": _requests(order),
+        "shipments": _shipments(order),
+        "timeline": [dict(entry._mapping) for entry in timeline],
+    }
+
+
+def listed(row: Any) -> dict[str, Any]:
+    """One order in a list."""
+    return dict(row._mapping)
+
+
+def _lines(order: Order) -> list[dict[str, Any]]:
+    wanted, left = wanted_of(order), shipped_net(order)
+    return [
+        {
+            "line_id": line.line_id,
+            "position": line.position,
+            "listing_id": line.listing_id,
+            "sku": line.sku,
+            "title": line.title,
+            "quantity": line.quantity,
+            "kept": line.kept,
+            "wanted": wanted.get(line.line_id, 0),
+            "shipped": left.get(line.line_id, 0),
+            "requires_shipping": line.requires_shipping,
+            "unit_price": str(line.unit_price),
+            "discount": str(line.discount),
+            "tax": str(line.tax),
+        }
+        for line in (order.source.lines if order.source else ())
+    ]
+
+
+def _requests(order: Order) -> list[dict[str, Any]]:
+    """What destinations were asked; a rejection may have come before the request that it answers."""
+    shown = []
+    for revision in sorted(order.requested.keys() | order.rejected.keys() | set(order.accepted)):
+        request, rejection = order.requested.get(revision), order.rejected.get(revision)
+        state = "rejected" if rejection else "accepted" if revision in order.accepted else "requested"
+        who = request or rejection
+        shown.append(
+            {
+                "revision": revision,
+                "destination": who.destination if who else "",
+                "units": dict(request.units) if request else {},
+                "state": state,
+                "reason": rejection.reason if rejection else "",
+                "answered": rejection is not None and revision <= order.answered,
+            }
+        )
+    return shown
+
+
+def _shipments(order: Order) -> list[dict[str, Any]]:
+    return [
+        {
+            "shipment_id": shipment_id,
+            "revision": shipment.revision,
+            "dispatched_at": shipment.dispatched_at,
+            "voided": shipment_id in order.voids,
+            "delivered": shipment_id in order.delivered,
+            "packages": [
+                {
+                    "package_ref": package.package_ref,
+                    "carrier": package.carrier,
+                    "tracking_number": package.tracking_number,
+                    "tracking_url": package.tracking_url,
+                    "units": dict(package.units),
+                    "write_back": _write_back(order, parcel_key(shipment_id, package.package_ref)),
+                }
+                for package in shipment.packages
+            ],
+        }
+        for shipment_id, shipment in order.shipments.items()
+    ]
+
+
+def _write_back(order: Order, parcel: str) -> dict[str, Any]:
+    """Whether the channel knows of a parcel; `pending` until fulfillment says what came of it."""
+    tracking = order.tracking.get(parcel)
+    if tracking is None:
+        return {"state": "pending"}
+    return {
+        "state": tracking.state,
+        "external_id": tracking.external_id,
+        "adopted": tracking.adopted,
+        "reason": tracking.reason,
+    }

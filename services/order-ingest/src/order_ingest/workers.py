@@ -1,0 +1,117 @@
+"""Loops that are no handlers: reading orders again from their channels, and judging them again after a mode changed."""
+
+import asyncio
+import logging
+from dataclasses import replace
+from uuid import UUID
+
+from crossdock.channels.errors import AuthExpired, ChannelError, Retryable
+from crossdock.channels.protocols import OrderSource
+from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.contracts.base import utc_now
+from crossdock.messaging.envelope import new_id
+from crossdock.messaging.transaction import Tx
+from crossdock.service.app import Context, Worker
+from order_ingest import translate
+from order_ingest.book import Book, Cause
+from order_ingest.domain import fold
+from order_ingest.domain.fold import Step
+from order_ingest.domain.order import Arrival, Order
+from order_ingest.store import channels, orders, refetches
+from order_ingest.store.refetches import Refetch
+
+LONGEST_WAIT_SECONDS = 3600.0
+Answer = Arrival | ChannelError | None
+log = logging.getLogger(__name__)
+
+
+async def refetch(context: Context) -> bool:
+    """Read orders again whose newest states contradict each other; the channel's answer wins.
+
+    The claim is committed before anything is asked, and nothing is held while the channel answers; a state that
+    arrives meanwhile voids the answer.
+    """
+    settings = context.settings
+    token = new_id()
+    async with context.transaction() as tx:
+        claimed = await refetches.claim(
+            tx, token, limit=settings.refetch_batch, lease_seconds=settings.refetch_lease_seconds
+        )
+    if not claimed:
+        return False
+    answers = await asyncio.gather(*(_read(context, one) for one in claimed))
+    async with context.transaction() as tx:
+        await _apply(tx, token, dict(zip(claimed, answers, strict=True)), settings.refetch_retry_seconds)
+    return len(claimed) == int(settings.refetch_batch)
+
+
+async def _read(context: Context, wanted: Refetch) -> Answer:
+    """What the channel says of one order now, or why it did not say; None when it does not know the order."""
+    try:
+        source = connector(wanted.channel_kind)
+        if not isinstance(source, OrderSource):
+            return ChannelError(f"Channels of kind {wanted.channel_kind} cannot be asked for an order")
+        access = await context.access.channel(wanted.channel_id)
+        async with asyncio.timeout(context.settings.refetch_lease_seconds / 2):
+            found = await source.fetch_order(access, wanted.external_id)
+    except AuthExpired as problem:
+        context.access.forget(wanted.channel_id)
+        return Retryable(problem.sentence)
+    except TimeoutError:
+        return Retryable("The channel did not answer in time")
+    except UnknownChannelKind as problem:
+        return ChannelError(str(problem))
+    except ChannelError as problem:
+        return problem
+    return None if found is None else translate.arrival_of(found)
+
+
+async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seconds: float) -> None:
+    rows = await refetches.lock_mine(tx, token, list(answers))
+    book = Book(tx, rows, await orders.recipients(tx, list(rows)))
+    done, later = [], {}
+    for wanted, answer in answers.items():
+        if wanted.order_id not in rows:
+            continue
+        if isinstance(answer, Retryable):
+            doubled = retry_seconds * 2 ** min(wanted.attempt - 1, 20)
+            later[wanted.order_id] = min(max(answer.after, doubled), LONGEST_WAIT_SECONDS)
+            continue
+        step = _step(rows[wanted.order_id].order, book, wanted, answer)
+        book.take(wanted.order_id, step, Cause(utc_now(), wanted.channel_kind))
+        if step.order.refetching:
+            later[wanted.order_id] = 0.0
+        else:
+            done.append(wanted.order_id)
+    await book.save(whole=True)
+    await refetches.finish(tx, done, later)
+
+
+def _step(order: Order, book: Book, wanted: Refetch, answer: Answer) -> Step:
+    arrival = answer if isinstance(answer, Arrival) else None
+    step = fold.take_answer(order, book.recipients.get(wanted.order_id), arrival)
+    if arrival is None and not step.order.refetching:
+        log.warning("order %s was not read again: %s", wanted.order_id, answer or "its channel does not know it")
+        return replace(step, notes=(*step.notes, fold.Note("unread")))
+    return step
+
+
+async def reconsider(context: Context) -> bool:
+    """Judge the next open orders of a channel whose mode changed."""
+    async with context.transaction() as tx:
+        channel_id = await channels.next_to_reconsider(tx)
+        if channel_id is None:
+            return False
+        channel = (await channels.share(tx, [channel_id]))[channel_id]
+        rows = await channels.page_to_reconsider(tx, channel_id, context.settings.reconsider_page)
+        book = Book(tx, {row.order_id: row for row in rows})
+        cause = Cause(utc_now(), "gateway")
+        for row in rows:
+            book.take(row.order_id, fold.observe(row.order, channel.observing), cause)
+        await book.save(whole=False)
+        more = len(rows) == context.settings.reconsider_page
+        await channels.reconsidered(tx, channel_id, rows[-1].order_id if more else None)
+    return True
+
+
+WORKERS = (Worker("refetch", refetch, 1.0), Worker("reconsider", reconsider, 1.0))

@@ -1,0 +1,114 @@
+"""Grouping, repetition and constancy for every handler of order-ingest."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+from ingest_examples import (
+    NOON,
+    accepted,
+    at,
+    configured,
+    delivered,
+    dispatched,
+    line,
+    live,
+    matched,
+    placed,
+    rejected,
+    requested,
+    reserved,
+    settled,
+    short,
+    unmatched,
+    voided,
+    webhook,
+    write_failed,
+    written,
+)
+
+from crossdock.contracts.base import Event
+from crossdock.contracts.gateway import ChannelDisconnected
+from crossdock.messaging.transaction import Tx
+from crossdock.testing.bench import HandlerBench
+from crossdock.testing.laws import Scenario, check_laws
+from order_ingest import handlers
+from order_ingest.book import Book, Cause
+from order_ingest.store import orders
+
+NUMBERS = range(1, 5)
+
+
+def webhooks(n: int) -> Sequence[Event]:
+    """Orders that are placed, edited, paid, tied, cancelled, out of order and some before their content."""
+    events: list[Event] = [webhook({"id": 3}, topic="orders/delete")]
+    for i in range(n - 1):
+        changes = {"cancelled_at": at(1).isoformat()} if i % 11 == 10 else {}
+        changes |= {"financial_status": "pending"} if i % 3 == 0 else {}
+        changes |= {"note": f"note {i}"} if i % 5 == 0 else {}
+        minutes = (i * 7) % 10 // 2
+        events.append(placed(i % 4 + 1, minutes=minutes, lines=[line(quantity=1 + i % 3)], **changes))
+    return events
+
+
+def matches(n: int) -> Sequence[Event]:
+    return [(unmatched if i % 3 else matched)(i % 4 + 1, content=1, version=(i * 5) % 7) for i in range(n)]
+
+
+def reservations(n: int) -> Sequence[Event]:
+    return [(short if i % 3 else reserved)(i % 4 + 1, match=(i * 5) % 7, version=i % 2) for i in range(n)]
+
+
+def milestones(n: int) -> Sequence[Event]:
+    """Everything that fulfillment says, of the same few orders."""
+    makers = (
+        lambda number, i: requested(number, revision=i),
+        lambda number, i: dispatched(number, f"S{i % 3}", l11=1),
+        lambda number, i: rejected(number, revision=i),
+        lambda number, i: accepted(number, revision=i - 1),
+        lambda number, i: written(number, f"S{i % 3}"),
+        lambda number, i: voided(number, f"S{i % 3}"),
+        lambda number, i: write_failed(number, f"S{i % 3}"),
+        lambda number, i: settled(number, content=1, version=i, l11=i % 3),
+        lambda number, i: delivered(number, f"S{i % 3}"),
+    )
+    return [makers[i % len(makers)](i % 4 + 1, i) for i in range(n)]
+
+
+def configurations(n: int) -> Sequence[Event]:
+    events: list[Event] = []
+    for i in range(n):
+        channel = UUID(int=i % 3 + 1)
+        if i % 5 == 4:
+            gone = ChannelDisconnected(channel_id=channel, channel_version=i, occurred_at=NOON)
+            events.append(gone)
+        else:
+            mode = "live" if i % 2 else "observe"
+            events.append(configured(mode, version=(i * 5) % 7, name=f"Shop {i % 3}", channel=channel))
+    return events
+
+
+async def four_orders(tx: Tx) -> None:
+    """Orders 1 to 4 of a live channel are placed."""
+    await live()(tx)
+    found = [(event, order) for event in map(placed, NUMBERS) for order in handlers.orders_in(event)]
+    rows = await orders.lock_by_keys(tx, [handlers.key_of(event, order) for event, order in found])
+    book = Book(tx, {row.order_id: row for row in rows.values()})
+    for event, order in found:
+        row = rows[event.channel_id, order.external_id]
+        book.take(row.order_id, handlers.step_of(row.order, order, None), Cause(NOON, "test"))
+    await book.save(whole=True)
+
+
+SCENARIOS = {
+    "receive_orders": Scenario("receive_orders", webhooks, (live(),)),
+    "record_matches": Scenario("record_matches", matches, (four_orders,)),
+    "record_reservations": Scenario("record_reservations", reservations, (four_orders,)),
+    "record_fulfillment": Scenario("record_fulfillment", milestones, (four_orders,)),
+    "learn_channels": Scenario("learn_channels", configurations),
+}
+
+
+@pytest.mark.parametrize("handler", [handler.name for handler in handlers.consumer.handlers])
+async def test_every_handler_keeps_the_three_laws(bench: HandlerBench, handler: str) -> None:
+    await check_laws(bench, SCENARIOS[handler])

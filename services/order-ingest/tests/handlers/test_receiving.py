@@ -1,0 +1,257 @@
+"""What a channel's webhooks do to orders."""
+
+from typing import Any
+
+import pytest
+from ingest_examples import (
+    CHANNEL,
+    at,
+    configured,
+    holds_of,
+    line,
+    live,
+    matched,
+    order_id,
+    payload,
+    placed,
+    receive,
+    status_of,
+    story_of,
+    webhook,
+)
+
+from crossdock.contracts.order_ingest import (
+    OrderCancelled,
+    OrderHeld,
+    OrderPlaced,
+    OrderReleased,
+    OrderUpdated,
+    RecipientRecorded,
+    RefundRecorded,
+)
+from crossdock.testing.bench import HandlerBench
+
+
+def kinds(events: list[Any]) -> list[type]:
+    return [type(event) for event in events]
+
+
+@pytest.fixture
+async def shop(bench: HandlerBench) -> HandlerBench:
+    """A bench whose channel is live."""
+    await bench.given(live())
+    return bench
+
+
+async def test_a_new_order_is_placed_and_its_recipient_told_inside(shop: HandlerBench) -> None:
+    order, recipient = await receive(shop, placed())
+    assert isinstance(order, OrderPlaced)
+    assert isinstance(recipient, RecipientRecorded)
+    assert (order.order_id, order.number, order.order_version, order.content_version) == (order_id(), "#1001", 1, 1)
+    assert [(one.line_id, one.wanted, one.sku) for one in order.lines] == [("11", 2, "SHIRT")]
+    assert order.holds == ()
+    assert recipient.recipient.address is not None
+    assert recipient.recipient.address.street == ("1 Example Street",)
+    assert await status_of(shop) == "matching"
+    assert await story_of(shop) == ["Order #1001 imported: 1 line, 2 units to ship"]
+
+
+async def test_the_same_delivery_told_again_publishes_nothing(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    assert await receive(shop, placed(), placed()) == []
+
+
+async def test_an_older_state_is_ignored(shop: HandlerBench) -> None:
+    await receive(shop, placed(minutes=5, lines=[line(quantity=3)]))
+    assert await receive(shop, placed(minutes=4, lines=[line(quantity=9)])) == []
+
+
+async def test_a_newer_state_without_new_content_publishes_nothing(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    shipped = line(fulfillment_status="fulfilled", fulfillable_quantity=0)
+    shipment = {"id": 5, "status": "success", "created_at": at(1).isoformat(), "line_items": [line()]}
+    assert await receive(shop, placed(minutes=1, lines=[shipped], fulfillments=[shipment], tags="crossdock")) == []
+
+
+async def test_new_content_raises_the_content_version(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    [order] = await receive(shop, placed(minutes=1, lines=[line(quantity=3)]))
+    assert isinstance(order, OrderUpdated)
+    assert (order.order_version, order.content_version, order.lines[0].wanted) == (2, 2, 3)
+
+
+async def test_a_changed_recipient_is_a_new_recipient_version_and_no_new_content(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    [recipient] = await receive(shop, placed(minutes=1, note="Leave it with the test neighbour"))
+    assert isinstance(recipient, RecipientRecorded)
+    assert recipient.recipient_version == 2
+
+
+async def test_a_recipient_is_told_even_when_there_is_none(shop: HandlerBench) -> None:
+    order, recipient = await receive(shop, placed(shipping_address=None, email=None))
+    assert isinstance(recipient, RecipientRecorded)
+    assert recipient.recipient.address is None
+    assert [hold.sentence for hold in order.holds] == ["No delivery address"]
+
+
+async def test_an_unpaid_order_is_held_until_it_is_paid(shop: HandlerBench) -> None:
+    [order, _] = await receive(shop, placed(financial_status="pending"))
+    assert [hold.sentence for hold in order.holds] == ["Waiting for payment"]
+    assert (await status_of(shop), await holds_of(shop)) == ("on_hold", ["payment"])
+    [released] = await receive(shop, placed(minutes=1))
+    assert isinstance(released, OrderReleased)
+    assert (released.holds, released.order_version, released.content_version) == ((), 2, 1)
+    assert await story_of(shop) == [
+        "Order #1001 imported: 1 line, 2 units to ship",
+        "Held: Waiting for payment",
+        "No longer held: Waiting for payment",
+    ]
+
+
+async def test_an_order_of_an_unknown_channel_is_observed_until_the_channel_is_known(bench: HandlerBench) -> None:
+    [order, _] = await receive(bench, placed())
+    assert [hold.sentence for hold in order.holds] == [
+        f"Channel {CHANNEL} only observes: nothing is sent to the warehouse"
+    ]
+    await bench.handle("learn_channels", [configured("observe")])
+    [order, _] = await receive(bench, placed(2))
+    assert "Channel Test Shop only observes" in order.holds[0].sentence
+
+
+async def test_a_cancelled_order_wants_nothing_any_more(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    [order] = await receive(shop, placed(minutes=1, cancelled_at=at(1).isoformat()))
+    assert isinstance(order, OrderCancelled)
+    assert (order.cancelled, order.lines[0].wanted, order.content_version) == (True, 0, 2)
+    assert await status_of(shop) == "cancel_requested"
+
+
+async def test_a_cancellation_that_precedes_its_order_waits_for_the_content(shop: HandlerBench) -> None:
+    assert await receive(shop, webhook({"id": 1}, topic="orders/delete")) == []
+    assert await status_of(shop) == "received"
+    [order, _] = await receive(shop, placed())
+    assert isinstance(order, OrderCancelled)
+    assert (order.cancelled, order.order_version) == (True, 1)
+    assert len(await shop.table("orders")) == 1
+
+
+async def test_an_order_of_digital_goods_is_kept_for_the_record(shop: HandlerBench) -> None:
+    [order, _] = await receive(shop, placed(lines=[line(requires_shipping=False)], financial_status="pending"))
+    assert (order.lines[0].wanted, order.holds) == (0, ())
+    assert await status_of(shop) == "record_only"
+
+
+async def test_digital_goods_that_are_edited_stay_for_the_record(shop: HandlerBench) -> None:
+    await receive(shop, placed(lines=[line(requires_shipping=False)]))
+    [order] = await receive(shop, placed(minutes=1, lines=[line(requires_shipping=False, quantity=3)]))
+    assert isinstance(order, OrderUpdated)
+    assert await status_of(shop) == "record_only"
+
+
+async def test_what_had_shipped_before_the_import_is_not_wanted(shop: HandlerBench) -> None:
+    shipment = {"id": 5, "status": "success", "created_at": at(0).isoformat(), "line_items": [line(quantity=1)]}
+    [order, _] = await receive(shop, placed(fulfillments=[shipment], lines=[line(quantity=3, fulfillable_quantity=2)]))
+    assert order.lines[0].wanted == 2
+
+
+async def test_a_test_order_is_stored_and_told_to_nobody(shop: HandlerBench) -> None:
+    assert await receive(shop, placed(test=True)) == []
+    assert await status_of(shop) == "rejected"
+    assert await story_of(shop) == ["A test order: kept here and sent nowhere"]
+
+
+async def test_a_refund_of_units_not_shipped_lowers_what_is_wanted_and_is_no_refund_fact(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    refund = {"id": 3, "refund_line_items": [{"line_item_id": 11, "quantity": 1, "restock_type": "cancel"}]}
+    [order] = await receive(
+        shop, placed(minutes=1, refunds=[refund], lines=[line(current_quantity=1, fulfillable_quantity=1)])
+    )
+    assert isinstance(order, OrderUpdated)
+    assert order.lines[0].wanted == 1
+
+
+def returned(minutes: int, *refund_ids: int) -> Any:
+    """Order 1 with both units shipped and one of them returned by each refund."""
+    shipment = {"id": 5, "status": "success", "created_at": at(1).isoformat(), "line_items": [line()]}
+    refunds = [
+        {
+            "id": refund_id,
+            "created_at": at(2).isoformat(),
+            "refund_line_items": [{"line_item_id": 11, "quantity": 1, "restock_type": "return"}],
+        }
+        for refund_id in refund_ids
+    ]
+    lines = [line(current_quantity=2 - len(refunds), fulfillable_quantity=0)]
+    return placed(minutes=minutes, lines=lines, fulfillments=[shipment], refunds=refunds)
+
+
+async def test_a_refund_of_shipped_units_is_told_once_and_changes_nothing_else(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    [refund] = await receive(shop, returned(2, 3))
+    assert isinstance(refund, RefundRecorded)
+    assert (refund.refund_id, [(one.line_id, one.quantity, one.restock) for one in refund.lines]) == (
+        "3",
+        [("11", 1, True)],
+    )
+    [second] = await receive(shop, returned(3, 3, 4))
+    assert second.refund_id == "4"
+
+
+async def test_refunds_from_before_the_import_are_history(shop: HandlerBench) -> None:
+    assert kinds(await receive(shop, returned(2, 3))) == [OrderPlaced, RecipientRecorded]
+    assert await receive(shop, returned(3, 3)) == []
+
+
+async def test_two_states_with_the_same_time_mark_the_order_for_reading_again(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    assert await receive(shop, placed(lines=[line(quantity=5)])) == []
+    [row] = await shop.table("orders")
+    assert row["refetch_due_at"] is not None
+    assert row["refetch_again"] is False
+    await receive(shop, placed(lines=[line(quantity=6)]))
+    [row] = await shop.table("orders")
+    assert row["refetch_again"] is True
+
+
+async def test_one_delivery_may_carry_several_orders(shop: HandlerBench) -> None:
+    events = await receive(shop, webhook({"orders": [payload(1), payload(2)]}))
+    assert kinds(events) == [OrderPlaced, RecipientRecorded] * 2
+    assert len(await shop.table("orders")) == 2
+
+
+async def test_ten_thousand_lines_are_one_order(shop: HandlerBench) -> None:
+    [order, _] = await receive(shop, placed(lines=[line(n, quantity=1) for n in range(1, 10_001)]))
+    assert len(order.lines) == 10_000
+
+
+@pytest.mark.parametrize("body", [b"not json", b'{"id": 5}', b"[1]", b'{"orders": [{"id": 1}]}', b"\xff"])
+async def test_a_body_that_is_no_order_is_parked_with_the_reason_and_harms_no_neighbour(
+    shop: HandlerBench, body: bytes
+) -> None:
+    assert kinds(await receive(shop, webhook(body), placed(2))) == [OrderPlaced, RecipientRecorded]
+    [parked] = await shop.table("parked_message")
+    assert parked["reason"].startswith("The orders/updated webhook cannot be read: ")
+
+
+async def test_nul_and_lone_surrogates_in_names_are_stored_without_harm(shop: HandlerBench) -> None:
+    body = payload(1, note="\ud800 and \x00", lines=[line(sku="A\x00B")])
+    [order, _] = await receive(shop, webhook(body))
+    assert order.lines[0].sku == "AB"
+
+
+async def test_a_hold_of_the_matcher_ends_with_the_content_it_judged(shop: HandlerBench) -> None:
+    from ingest_examples import unmatched
+
+    await receive(shop, placed())
+    [held] = await shop.handle("record_matches", [unmatched()])
+    assert isinstance(held, OrderHeld)
+    [order] = await receive(shop, placed(minutes=1, lines=[line(quantity=3)]))
+    assert order.holds == ()
+    await shop.handle("record_matches", [matched(content=1, version=1)])
+    assert await status_of(shop) == "matching"
+
+
+async def test_the_id_of_an_order_that_is_there_already_wins(shop: HandlerBench) -> None:
+    await receive(shop, placed())
+    [order] = await receive(shop, placed(minutes=1, created_at=at(-60).isoformat()))
+    assert order.order_id == order_id()
