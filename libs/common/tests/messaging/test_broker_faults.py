@@ -23,6 +23,7 @@ from cryptography.x509.oid import NameOID
 
 from crossdock.local.servers import Broker as Server
 from crossdock.messaging.broker import Broker, BrokerAway, Published, Reconnected, Stream
+from crossdock.messaging.broker.link import outcome
 from crossdock.messaging.envelope import Outgoing, new_id
 from crossdock.messaging.topology import Queue, Topology
 
@@ -450,3 +451,24 @@ async def test_it_works_on_uvloop_as_the_services_run(vhost: str) -> None:
             return got
 
     assert await asyncio.to_thread(uvloop.run, round_trip()) == 200
+
+
+async def test_a_cancellation_that_is_not_ours_does_not_end_a_loop() -> None:
+    async def ended_by_aiormq() -> str:
+        raise asyncio.CancelledError
+
+    assert await outcome(ended_by_aiormq(), "a test") == "the connection was lost"
+
+    async def cancelled_by_us() -> str:
+        return await outcome(_sleep(), "a test")
+
+    task = asyncio.create_task(cancelled_by_us())
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
+async def _sleep() -> str:
+    await asyncio.sleep(60)
+    return "slept"

@@ -107,7 +107,7 @@ def read(properties: commands.Basic.Properties) -> tuple[Incoming, int]:
 
 
 def test_a_message_of_another_publisher_is_read_whatever_its_headers() -> None:
-    sent = {
+    sent: dict[str, Any] = {
         "text": "é",
         "long": 2**40,
         "small": 7,

@@ -1,7 +1,8 @@
 """Content frames of AMQP 0-9-1, written and read by hand: a message costs microseconds, and no input can raise here.
 
 Everything rare (handshake, heartbeat, declare, consume, close) is aiormq's. These frames are the hot path: pamqp takes
-25 µs to write and 25 µs to read the three frames of one of our messages, this module 5 and 6 (CPython 3.11).
+27 µs to write and 26 to 40 µs to read the three frames of one of our messages (600 bytes, 7 headers), this module 9
+and 9 (CPython 3.11, two shared cores).
 Frame layout: AMQP 0-9-1 specification, sections 2.3 and 4.2; field types as RabbitMQ writes them
 (https://www.rabbitmq.com/amqp-0-9-1-errata#section_3).
 """
