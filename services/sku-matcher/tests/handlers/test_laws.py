@@ -8,6 +8,7 @@ import pytest
 
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
+from crossdock.contracts.order_ingest import OrderState
 from crossdock.contracts.sku_matcher import ListingChanged, SkuChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
@@ -60,7 +61,7 @@ def scenarios(make: Any) -> dict[str, Scenario]:
         return made
 
     async def waiting_orders(tx: Tx) -> None:
-        await handlers.match_orders(list(orders(20)), tx)
+        await handlers.match_orders([event for event in orders(20) if isinstance(event, OrderState)], tx)
 
     def channels(n: int) -> Sequence[Event]:
         """Channels that come, change and go, told out of order."""
