@@ -49,8 +49,8 @@ def test_fulfillment_orders_appear_late(shop: Sandbox) -> None:
 
 
 def test_there_is_one_fulfillment_order_per_location_and_delivery_method(shop: Sandbox) -> None:
-    lines = [{"sku": "SHIRT-M"}, {"sku": "HAT"}, {"custom": True, "title": "Gift card", "requires_shipping": False}]
-    found = work(shop, shop.order(*lines))["fulfillmentOrders"]["nodes"]
+    digital = {"custom": True, "title": "Gift card", "requires_shipping": False}
+    found = work(shop, shop.order({"sku": "SHIRT-M"}, {"sku": "HAT"}, digital))["fulfillmentOrders"]["nodes"]
     have = {(one["assignedLocation"]["name"], one["deliveryMethod"]["methodType"]) for one in found}
     assert have == {("Main", "SHIPPING"), ("North", "SHIPPING"), ("Main", "NONE")}
 

@@ -158,13 +158,14 @@ def test_webhook_subscriptions_are_made_listed_moved_and_deleted(shop: Shop, rec
 
 
 def test_stock_levels_are_read_and_set(shop: Shop) -> None:
+    # The order of three has already made the available quantity -3.
     place = f"gid://shopify/Location/{shop.location}"
-    row = {"inventoryItemId": shop.item, "locationId": place, "quantity": 7, "changeFromQuantity": 0}
+    row = {"inventoryItemId": shop.item, "locationId": place, "quantity": 7, "changeFromQuantity": -3}
     given = {"name": "available", "reason": "correction", "quantities": [row]}
     changes = shop.run("InventorySetQuantities", input=given, key="k1")["inventoryAdjustmentGroup"]["changes"]
-    assert {one["name"]: one["delta"] for one in changes} == {"available": 7, "on_hand": 7}
+    assert {one["name"]: one["delta"] for one in changes} == {"available": 10, "on_hand": 10}
     level = shop.run("InventoryLevelAtLocation", itemId=shop.item, locationId=place)["inventoryLevel"]
-    assert {one["name"]: one["quantity"] for one in level["quantities"]} == {"available": 7, "on_hand": 7}
+    assert {one["name"]: one["quantity"] for one in level["quantities"]} == {"available": 7, "on_hand": 10}
     assert len(shop.run("InventoryItemsBySku", query="sku:'SHIRT-M'", first=5)["nodes"]) == 2
     assert shop.run("InventoryLevelsForItem", id=shop.item, first=5)["inventoryLevels"]["nodes"]
 

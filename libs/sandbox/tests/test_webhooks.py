@@ -5,6 +5,8 @@ import hashlib
 import hmac
 import json
 
+import pytest
+
 from sandbox.testing import Received, Receiver, Sandbox, eventually
 
 TOPICS = ["orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/edited", "refunds/create"]
@@ -188,3 +190,51 @@ def test_an_uninstalled_app_hears_it_and_is_refused(sandbox: Sandbox, receiver: 
     sandbox.settle()
     assert receiver.topics() == ["app/uninstalled"]
     assert sandbox.post("{ shop { id } }").status_code == 401
+
+
+CREATE = """
+mutation ($sub: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: ORDERS_CREATE, webhookSubscription: $sub) { webhookSubscription { id } userErrors { field message } } }
+"""
+
+
+@pytest.mark.parametrize(
+    ("filter_text", "names"),
+    [
+        ("line_items.sku:SHIRT-M", ["#1001", "#1003"]),
+        ("line_items.sku:shirt-m", []),
+        ("total_price:>=20 AND financial_status:paid", ["#1002", "#1003"]),
+        ("-line_items.sku:SHIRT*", ["#1002"]),
+        ("(note:x OR line_items.sku:HAT)", ["#1002", "#1003"]),
+        ("no_such_field:x", []),
+    ],
+)
+def test_a_subscription_with_a_filter_gets_what_passes_it(
+    sandbox: Sandbox, receiver: Receiver, filter_text: str, names: list[str]
+) -> None:
+    sandbox.store()
+    sandbox.product("SHIRT-M", "HAT")
+    made = sandbox.graphql(CREATE, {"sub": {"uri": receiver.url, "filter": filter_text}})["webhookSubscriptionCreate"]
+    assert made["userErrors"] == []
+    sandbox.order({"sku": "SHIRT-M"})
+    sandbox.order({"sku": "HAT", "quantity": 3})
+    sandbox.order({"sku": "HAT"}, {"sku": "SHIRT-M"}, note="x")
+    sandbox.settle()
+    assert sorted(json.loads(one.body)["name"] for one in receiver.received) == names
+
+
+@pytest.mark.parametrize(
+    ("sub", "message"),
+    [
+        ({}, "Address can't be blank"),
+        ({"uri": "http://hub.example.com/x"}, "Address protocol http:// is not supported"),
+        ({"uri": "https://hub.example.com/x", "name": "a b"}, "Name name field can only contain alphanumeric"),
+        ({"uri": "https://hub.example.com/x", "filter": "justaword"}, "The specified filter is invalid"),
+        ({"uri": "https://hub.example.com/taken"}, "Address for this topic has already been taken"),
+    ],
+)
+def test_a_bad_subscription_is_refused_in_shopifys_words(sandbox: Sandbox, sub: dict[str, str], message: str) -> None:
+    sandbox.store(subscriptions=[{"uri": "https://hub.example.com/taken", "topics": ["orders/create"]}])
+    answer = sandbox.graphql(CREATE, {"sub": sub})["webhookSubscriptionCreate"]
+    assert answer["webhookSubscription"] is None
+    assert answer["userErrors"][0]["message"].startswith(message)

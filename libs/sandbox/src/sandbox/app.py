@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from sandbox import control, control_orders, control_shopify, control_threepl
 from sandbox.shopify import api as shopify
+from sandbox.shopify.resolvers import schema
 from sandbox.threepl import api as threepl
 from sandbox.world import World
 
@@ -14,6 +15,7 @@ from sandbox.world import World
 def create_app(seed: int = 1, control_enabled: bool = True) -> FastAPI:
     """A sandbox with nothing in it. `control_enabled` opens /_control, which asks for no token: loopback only."""
     world = World.new(seed)
+    schema()  # built now, so that the first request is as quick as any
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:

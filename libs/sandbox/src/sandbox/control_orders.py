@@ -11,10 +11,9 @@ from pydantic import Field
 from sandbox.clock import utc_now
 from sandbox.control import Body
 from sandbox.control_shopify import store_in
-from sandbox.shopify import actions, catalog_payloads, fulfilling, payloads
+from sandbox.shopify import actions, catalog_payloads, fulfilling, payloads, stock
 from sandbox.shopify.build import Unknown, order_of, product_of
 from sandbox.shopify.describe import OrderDescription, ProductDescription
-from sandbox.shopify.inventory import set_level
 from sandbox.shopify.mutations import tracking_of
 from sandbox.shopify.state import Fulfillment, Order, Store
 from sandbox.shopify.webhooks import Event
@@ -126,16 +125,16 @@ def _order_routes(world: World, router: APIRouter) -> None:
         return catalog_payloads.product(store, made)
 
     @router.post("/{shop}/stock")
-    async def stock(shop: str, body: StockBody) -> dict[str, Any]:
+    async def set_stock(shop: str, body: StockBody) -> dict[str, Any]:
         store = store_in(world, shop)
         variant = next((one for one in store.variants.values() if one.sku == body.sku), None)
         place = next((one.id for one in store.locations.values() if body.location in (None, one.name)), None)
         if variant is None or place is None:
             raise HTTPException(404, f"Store {shop} has no variant {body.sku}, or no location {body.location}.")
-        set_level(variant, place, body.available - variant.available.get(place, 0))
-        level = catalog_payloads.inventory_level(store, variant, place)
-        Event(world, store, utc_now()).emit("inventory_levels/update", level, body.sku)
-        return level
+        delta = body.available - variant.available.get(place, 0)
+        stock.shift(variant, place, delta, delta)
+        stock.tell(world, store, variant, place)
+        return catalog_payloads.inventory_level(store, variant, place)
 
     @router.post("/{shop}/orders", status_code=201)
     async def place(shop: str, body: OrderDescription) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from sandbox.clock import utc_now
-from sandbox.shopify import catalog_payloads, payloads
+from sandbox.shopify import catalog_payloads, payloads, stock
 from sandbox.shopify.build import received
 from sandbox.shopify.money import Bag
 from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Order, Product, Refund, Store, second
@@ -19,8 +19,9 @@ class Refused(ValueError):
 def tell(world: World, store: Store, order: Order, topics: Iterable[str]) -> None:
     """Send the order as it is now under each of `topics`."""
     event = Event(world, store, utc_now())
-    body = payloads.order(store, order)
-    for topic in topics:
+    wanted = [topic for topic in topics if event.heard(topic)]
+    body = payloads.order(store, order) if wanted else {}
+    for topic in wanted:
         event.emit(topic, body, order.name)
 
 
@@ -31,10 +32,17 @@ def touch(world: World, order: Order) -> None:
 
 
 def place(
-    world: World, store: Store, order: Order, webhooks: list[str] | None = None, delay: float | None = None
+    world: World,
+    store: Store,
+    order: Order,
+    webhooks: list[str] | None = None,
+    delay: float | None = None,
+    claims_stock: bool = True,
 ) -> None:
     """Take an order into the store; its fulfillment orders follow when routing is done (`delay` sandbox seconds)."""
     store.orders[order.id] = order
+    if claims_stock:
+        stock.claim(world, store, order, silent=webhooks == [])
     order.created_on_clock = order.changed_on_clock = world.clock.now()
     usual = ["orders/create"] + (["orders/paid"] if order.financial_status == "PAID" else [])
     tell(world, store, order, usual if webhooks is None else webhooks)
@@ -85,13 +93,15 @@ def cancel(
     if any(one.status == "SUCCESS" for one in order.fulfillments):
         raise Refused("Cannot cancel an order that has outstanding fulfillments")
     left = [(line.id, line.current_quantity) for line in order.lines if line.current_quantity]
-    money = order.received if refund_money else order.received.times(0)
+    money = order.received - totals(order).refunded if refund_money else order.received.times(0)
     if left:
         kind = "cancel" if restock else "no_restock"
         order.refunds.append(
             Refund(store.ids.next(), [(store.ids.next(), line, count, kind, None) for line, count in left], money)
         )
     for line in order.lines:
+        back, gone = (line.current_quantity, 0) if restock else (0, -line.current_quantity)
+        stock.move(world, store, order, line, available=back, on_hand=gone, silent=webhooks == [])
         line.current_quantity = 0
     for one in order.fulfillment_orders:
         close(one)
@@ -118,6 +128,7 @@ def edit(
         line.quantity = max(line.quantity, wanted)
         line.current_quantity = wanted
         adjust(store, order, line_id, changes[line_id])
+        stock.move(world, store, order, line, available=-changes[line_id], silent=webhooks == [])
     order.edited = True
     touch(world, order)
     topics = ["orders/edited", "orders/updated"] if webhooks is None else webhooks
@@ -147,10 +158,13 @@ def refund(
         if count > line.current_quantity:
             raise Refused("Quantity cannot refund more items than were purchased")
         money += line.price.times(count)
+        unshipped = min(count, line.unfulfilled)
         if kind != "return":
-            adjust(store, order, line_id, -min(count, line.unfulfilled))
+            adjust(store, order, line_id, -unshipped)
         else:
             line.returned += min(count, line.fulfilled - line.returned)
+        back, on_hand = {"cancel": (unshipped, 0), "return": (count, count)}.get(kind, (0, -unshipped))
+        stock.move(world, store, order, line, available=back, on_hand=on_hand, silent=webhooks == [])
         line.current_quantity -= count
         taken.append((store.ids.next(), line_id, count, kind, line.location_id if kind != "no_restock" else None))
     made = Refund(store.ids.next(), taken, amount or money, note)

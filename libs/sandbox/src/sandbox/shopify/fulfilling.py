@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sandbox.clock import utc_now
-from sandbox.shopify import payloads
+from sandbox.shopify import payloads, stock
 from sandbox.shopify.actions import Refused, close, tell, touch
 from sandbox.shopify.state import Fulfillment, FulfillmentOrder, FulfillmentOrderLine, Order, Store, second
 from sandbox.shopify.webhooks import Event
@@ -48,7 +48,9 @@ def ship(
     )
     for _, slot, count in takings:
         slot.remaining -= count
-        order.line(slot.line_id).fulfilled += count
+        line = order.line(slot.line_id)
+        line.fulfilled += count
+        stock.move(world, store, order, line, on_hand=-count)
     for one, _ in found:
         one.updated_at = second()
         if one.remaining == 0:
@@ -128,6 +130,7 @@ def undo(world: World, store: Store, one: Fulfillment) -> None:
     owners = {slot.id: owner for owner in order.fulfillment_orders for slot in owner.lines}
     for _, slot_id, line_id, count in one.taken:
         order.line(line_id).fulfilled -= count
+        stock.move(world, store, order, order.line(line_id), on_hand=count)
         owner = owners[slot_id]
         if owner.status == "CLOSED":
             back.setdefault(owner.id, []).append(FulfillmentOrderLine(store.ids.next(), line_id, count, count))

@@ -5,13 +5,11 @@ from typing import Any
 from graphql import GraphQLError
 from graphql.execution import get_directive_values
 
-from sandbox.clock import utc_now
-from sandbox.shopify import catalog_payloads
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify.context import Context, Info, number_in
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.state import Store, Variant, second
-from sandbox.shopify.webhooks import Event
+from sandbox.shopify.stock import shift, tell
 
 View = dict[str, Any]
 
@@ -81,9 +79,8 @@ def _set(context: Context, given: dict[str, Any]) -> View:
 def _applied(context: Context, given: dict[str, Any], targets: list[tuple[Variant, int, int]]) -> View:
     store = context.store
     changes: list[View] = []
-    event = Event(context.world, store, utc_now())
     for variant, place, delta in targets:
-        set_level(variant, place, delta)
+        shift(variant, place, delta, delta)
         if delta:
             changes += [
                 {
@@ -94,8 +91,7 @@ def _applied(context: Context, given: dict[str, Any], targets: list[tuple[Varian
                 }
                 for name in ("available", "on_hand")
             ]
-            body = catalog_payloads.inventory_level(store, variant, place)
-            event.emit("inventory_levels/update", body, variant.sku or str(variant.id))
+            tell(context.world, store, variant, place)
     group = {
         "id": gid("InventoryAdjustmentGroup", store.ids.next()),
         "createdAt": second(),
@@ -104,13 +100,6 @@ def _applied(context: Context, given: dict[str, Any], targets: list[tuple[Varian
         "changes": lambda _info, **_args: changes,
     }
     return {"inventoryAdjustmentGroup": group if changes else None, "userErrors": []}
-
-
-def set_level(variant: Variant, place: int, delta: int) -> None:
-    """Move `available` and, with it, `on_hand` at a location."""
-    variant.available[place] = variant.available.get(place, 0) + delta
-    variant.on_hand[place] = variant.on_hand.get(place, 0) + delta
-    variant.levels_updated_at[place] = second()
 
 
 def _variant(store: Store, item_id: int) -> Variant | None:

@@ -48,13 +48,14 @@ def order_create(_root: Any, info: Info, **args: Any) -> View:
         return {"order": None} | user_errors(str(unknown), ["order", "lineItems"], code="INVALID")
     _exact_taxes(made, given)
     _payments(made, given)
-    short = _claim(context.store, made, options.get("inventoryBehaviour") or "BYPASS")
-    if short:
+    behaviour = options.get("inventoryBehaviour") or "BYPASS"
+    if behaviour == "DECREMENT_OBEYING_POLICY" and _short(context.store, made):
         message = "Unable to claim inventory for one or more line items."
         return {"order": None} | user_errors(message, ["order", "lineItems"], code="INVENTORY_CLAIM_FAILED")
     context.store.api_orders.append(context.world.clock.now())
     made.source_url, made.po_number = given.get("sourceUrl"), given.get("poNumber")
-    actions.place(context.world, context.store, made, delay=0 if given.get("fulfillment") else None)
+    delay, claims = 0 if given.get("fulfillment") else None, behaviour != "BYPASS"
+    actions.place(context.world, context.store, made, delay=delay, claims_stock=claims)
     if given.get("fulfillment"):
         _shipped(context, made, given["fulfillment"])
     return {"order": views.order(context.store, made), "userErrors": []}
@@ -166,18 +167,12 @@ def _payments(made: Order, given: dict[str, Any]) -> None:
         made.received = made.currencies.bag(sum((_amount(one["amountSet"]) for one in done), Decimal(0)))
 
 
-def _claim(store: Store, made: Order, behaviour: str) -> bool:
-    """Take the order's units from stock as asked; True when they aren't there and the policy is obeyed."""
-    if behaviour == "BYPASS":
-        return False
-    claims = [(store.variants[line.variant_id], line) for line in made.lines if line.variant_id]
-    if behaviour == "DECREMENT_OBEYING_POLICY" and any(
-        variant.tracked and variant.available.get(line.location_id, 0) < line.quantity for variant, line in claims
-    ):
-        return True
-    for variant, line in claims:
-        variant.available[line.location_id] = variant.available.get(line.location_id, 0) - line.quantity
-    return False
+def _short(store: Store, made: Order) -> bool:
+    """Whether a tracked variant has fewer units available than the order wants."""
+    wanted = [(store.variants[line.variant_id], line) for line in made.lines if line.variant_id]
+    return any(
+        variant.tracked and variant.available.get(line.location_id, 0) < line.quantity for variant, line in wanted
+    )
 
 
 def _shipped(context: Context, made: Order, given: dict[str, Any]) -> None:

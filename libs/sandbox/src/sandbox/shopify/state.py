@@ -250,6 +250,7 @@ class Order:
     fulfillments: list[Fulfillment] = field(default_factory=list)
     fulfillment_orders: list[FulfillmentOrder] = field(default_factory=list)
     refunds: list[Refund] = field(default_factory=list)
+    claims_stock: bool = False
     changed_on_clock: float = 0.0
     created_on_clock: float = 0.0
 

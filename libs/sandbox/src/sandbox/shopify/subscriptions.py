@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify.context import Context, Info, number_in
+from sandbox.shopify.filtering import BadFilter, parse
 from sandbox.shopify.state import Store, Subscription, second
 
 View = dict[str, Any]
@@ -35,6 +36,12 @@ def problems(store: Store, given: dict[str, Any], uri: str, topic: str, own: int
         found.append(("name", "Name name field can only contain alphanumeric characters, underscores, and hyphens"))
     if given.get("format") == "XML":
         found.append(("format", "Format 'xml' is invalid for this webhook topic. Allowed formats: json"))
+    if given.get("filter"):
+        try:
+            parse(given["filter"])
+        except BadFilter:
+            message = "The specified filter is invalid, please ensure you specify the field(s) you wish to filter on."
+            return [{"field": ["webhookSubscription"], "message": message}]
     return [{"field": ["webhookSubscription", field], "message": message} for field, message in found]
 
 

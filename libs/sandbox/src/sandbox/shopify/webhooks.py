@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from sandbox.delivery import Delivery
+from sandbox.shopify.filtering import passes
 from sandbox.shopify.payloads import picked
 from sandbox.shopify.state import Store, Subscription
 from sandbox.world import World
@@ -37,12 +38,16 @@ class Event:
         self.id = str(uuid.UUID(int=world.rng.getrandbits(128), version=4))
         self.world, self.store, self.at = world, store, at
 
+    def heard(self, topic: str) -> bool:
+        """Whether anyone subscribes to `topic`."""
+        return any(one.topic == topic_enum(topic) for one in self.store.subscriptions.values())
+
     def emit(self, topic: str, body: dict[str, Any], subject: str) -> list[Delivery]:
         """Send `body` to every subscription of `topic` (`orders/create`)."""
         return [
             self._send(subscription, topic, body, subject)
             for subscription in list(self.store.subscriptions.values())
-            if subscription.topic == topic_enum(topic)
+            if subscription.topic == topic_enum(topic) and passes(subscription.filter, body)
         ]
 
     def _send(self, subscription: Subscription, topic: str, body: dict[str, Any], subject: str) -> Delivery:
