@@ -32,7 +32,8 @@ def setting(name: str, what: str) -> str:
 
 def installed_services() -> dict[str, Any]:
     """The services whose packages are installed here (in an image, exactly one), by name."""
-    return {point.name: point.load() for point in entry_points(group="crossdock.services")}
+    services = [point.load() for point in entry_points(group="crossdock.services")]
+    return {service.name: service for service in services}
 
 
 def make_walls() -> tuple[str, ...]:
@@ -54,7 +55,7 @@ def owner_urls() -> dict[str, str]:
     if several := os.environ.get("CROSSDOCK_OWNER_DATABASE_URLS"):
         return dict(json.loads(several))
     url = setting("OWNER_DATABASE_URL", "the URL of the service's owner role")
-    return dict.fromkeys((point.name for point in entry_points(group="crossdock.services")), url)
+    return dict.fromkeys(installed_services(), url)
 
 
 def migrate_installed() -> list[str]:

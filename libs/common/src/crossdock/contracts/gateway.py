@@ -73,7 +73,7 @@ class ChannelConfigured(Event):
     type = "channel.configured.v1"
     publisher = "gateway"
     exchange = "internal"
-    consumers = ("order-ingest", "sku-matcher", "inventory", "fulfillment")
+    consumers = ("order-ingest", "sku-matcher", "fulfillment")
 
     channel_id: UUID
     channel_version: int
@@ -94,7 +94,7 @@ class ChannelDisconnected(Event):
     type = "channel.disconnected.v1"
     publisher = "gateway"
     exchange = "internal"
-    consumers = ("order-ingest", "sku-matcher", "inventory", "fulfillment")
+    consumers = ("order-ingest", "sku-matcher", "fulfillment")
 
     channel_id: UUID
     channel_version: int

@@ -90,8 +90,8 @@ def comparison(schema: str) -> dict[str, Any]:
 
     def include(name: str | None, kind: str, parents: Any) -> bool:
         if kind == "schema":
-            return name in (schema, None)
-        return not (kind == "table" and name is not None and name.startswith("inbox_"))
+            return name == schema
+        return not (kind == "table" and name is not None and (name.startswith("inbox_") or name == "alembic_version"))
 
     return {"include_schemas": True, "include_name": include, "compare_type": True}
 
@@ -114,7 +114,9 @@ async def drift_of(owner_url: str, service: str, metadata: MetaData) -> list[Any
         migration = MigrationContext.configure(connection, opts=options | comparison(schema_of(service)))
         return list(compare_metadata(migration, metadata))
 
-    engine = owner_engine(owner_url, service)
+    # Off the search path every name is told with its schema, as the metadata has it.
+    settings = {"search_path": "pg_catalog"}
+    engine = create_async_engine(async_url(owner_url), connect_args={"server_settings": settings})
     try:
         async with engine.connect() as connection:
             return await connection.run_sync(compare)
