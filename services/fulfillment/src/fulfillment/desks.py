@@ -5,6 +5,7 @@ the protocol alone and is committed with what caused it.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -50,6 +51,16 @@ from fulfillment.store import channels, desks, writes
 from fulfillment.store.writes import NewWrite
 
 
+@dataclass(frozen=True, slots=True)
+class Whereabouts:
+    """A destination, and the reference under which it knows a request."""
+
+    channel_id: UUID
+    channel_kind: str
+    channel_name: str
+    reference: str
+
+
 class Desks:
     """Locked desks, by order id."""
 
@@ -85,6 +96,16 @@ class Desks:
         where = self._directory.destination_of(self.held[order_id].order.sale)
         self.learn(order_id, DestinationFound(where))
         return bool(where)
+
+    def doubted(self, order_id: UUID, shipment_id: str) -> Whereabouts | None:
+        """Where to ask about a doubted shipment, or None when it is not doubted any more."""
+        desk = self.held[order_id]
+        shipment = next((one for one in desk.doubted if one.id == shipment_id), None)
+        if shipment is None:
+            return None
+        destination = desk.revisions[shipment.revision - 1].destination
+        name, kind = self._directory.name_of(destination), self._directory.kind_of(destination)
+        return Whereabouts(UUID(destination), kind, name, f"{order_id}:{shipment.revision}")
 
     async def save(self) -> None:
         """Write what changed, and what is to be sent outside."""

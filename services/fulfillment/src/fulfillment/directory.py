@@ -19,23 +19,24 @@ class Destinations:
 class Directory:
     """Every channel that was configured, as of this transaction."""
 
-    def __init__(self, destinations: Destinations, names: Mapping[str, str]) -> None:
+    def __init__(self, destinations: Destinations, names: Mapping[str, str], kinds: Mapping[str, str]) -> None:
         self._destinations = destinations
         self._names = names
+        self._kinds = kinds
 
     @classmethod
     def of(cls, channels: Iterable[Any]) -> "Directory":
         """From rows with channel_id, name, settings and connected."""
-        names, places, chosen = {}, {}, {}
+        names, kinds, places, chosen = {}, {}, {}, {}
         for channel in channels:
             channel_id = str(channel.channel_id)
-            names[channel_id] = channel.name
+            names[channel_id], kinds[channel_id] = channel.name, channel.kind
             if channel.connected and channel.settings.get("role") == "destination":
                 places[channel_id] = channel.name
             elif channel.settings.get("destination"):
                 chosen[channel_id] = str(channel.settings["destination"])
         by_name = {name: channel_id for channel_id, name in places.items()}
-        return cls(Destinations(by_name, places, chosen), names)
+        return cls(Destinations(by_name, places, chosen), names, kinds)
 
     def destination_of(self, sale: Sale | None) -> str:
         """The id of the destination for an order: the one that its channel's settings name (by id or by name), else
@@ -47,6 +48,10 @@ class Directory:
         if named:
             return named if named in places.names else places.by_name.get(named, "")
         return next(iter(places.names)) if len(places.names) == 1 else ""
+
+    def kind_of(self, channel_id: str) -> str:
+        """The kind of a channel: which connector speaks to it."""
+        return self._kinds.get(channel_id, "")
 
     def name_of(self, channel_id: str) -> str:
         """What people call a channel."""

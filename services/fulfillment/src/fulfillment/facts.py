@@ -105,7 +105,7 @@ def of_notice(notice: ShipNotice, order_id: UUID, number: int, revision: Revisio
         case "accepted" | "rejected" | "cancelled" as kind:
             stopped = _line_units(notice.cancelled, revision)
             reason = notice.reason or ("no reason was given" if kind == "rejected" else "")
-            return Answer(kind, number, stopped, reason, notice.request_id)
+            return Answer(kind, number, stopped, reason, notice.request_id, in_all=True)
         case _:
             raise OddParcel(f"the notice is of a kind that nobody expects: {notice.kind}")
 

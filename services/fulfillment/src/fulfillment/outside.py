@@ -66,6 +66,17 @@ async def look(access: AccessClient, write: Any, seconds: float, patience: float
     )
 
 
+async def standing(access: AccessClient, where: Any, seconds: float) -> str | None:
+    """How a request stands at its destination, in words; None when that cannot be found out now."""
+    try:
+        async with asyncio.timeout(seconds):
+            said = await _with_fresh_token(access, where, _status)
+    except (ChannelError, UnknownChannelKind, TimeoutError):
+        return None
+    name = where.channel_name
+    return f"{name} knows no such request" if said is None else f"{name} says that the request is {said.state}"
+
+
 def outcome_of(error: Exception, write: Any) -> Outcome:
     """What an error of a call means. One that has no type may have come after the bytes left: it is a doubt."""
     match error:
@@ -98,6 +109,11 @@ async def _with_fresh_token(
     except AuthExpired:
         access.forget(write.channel_id)
         return await call(await access.channel(write.channel_id), channel, write)
+
+
+async def _status(access: ChannelAccess, channel: Any, where: Any) -> RequestAnswer | None:
+    answer: RequestAnswer | None = await _able(channel, FulfillmentProvider, where).status(access, where.reference)
+    return answer
 
 
 async def _submit(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
@@ -148,8 +164,11 @@ async def _look_for_cancellation(access: ChannelAccess, channel: Any, write: Any
 
 async def _look_for_parcel(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
     evidence = await _able(channel, ShipmentSink, write).find_shipment(access, notice_of(write))
-    found = None if evidence.found is None else Done(evidence.found.external_id, evidence.note, adopted=True)
-    return found, evidence.strong, evidence.note
+    if evidence.found is None:
+        return None, evidence.strong, evidence.note
+    if not evidence.strong and evidence.found.external_id in write.taken:
+        return None, False, f"{evidence.note}; what was found belongs to another parcel of the order"
+    return Done(evidence.found.external_id, evidence.note, adopted=True), evidence.strong, evidence.note
 
 
 _CALLS: dict[str, Callable[[ChannelAccess, Any, Any], Awaitable[Outcome]]] = {
@@ -190,13 +209,19 @@ def _able(channel: Any, protocol: type, write: Any) -> Any:
 def _submitted(write: Any, said: RequestAnswer, note: str = "") -> Done:
     kind = {"accepted": "accepted", "cancelled": "cancelled"}.get(said.state, "rejected")
     reason = said.reason or ("no reason was given" if kind == "rejected" else "")
-    answer = Answer(kind, write.revision, _units(write, said.cancelled), reason, said.external_id, note)  # type: ignore[arg-type]
+    answer = _answer(write, kind, said, reason, note)
     return Done(said.external_id, note, adopted=bool(note), answer=answer)
 
 
 def _cancelled(write: Any, said: RequestAnswer, note: str = "") -> Done:
-    answer = Answer("cancelled", write.revision, _units(write, said.cancelled), said.reason, said.external_id, note)
+    answer = _answer(write, "cancelled", said, said.reason, note)
     return Done(said.external_id, note, adopted=bool(note), answer=answer)
+
+
+def _answer(write: Any, kind: Any, said: RequestAnswer, reason: str, note: str) -> Answer:
+    """What a destination said, in order-line units; with a `note` it was read by a look, as totals."""
+    stopped = _units(write, said.cancelled)
+    return Answer(kind, write.revision, stopped, reason, said.external_id, evidence=note, in_all=bool(note))
 
 
 def _units(write: Any, lines: tuple[RequestLine, ...]) -> Units:

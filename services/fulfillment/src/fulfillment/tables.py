@@ -70,6 +70,7 @@ request = Table(
     Column("cancelled", JSONB, nullable=False),
     Column("asked_content", Integer, nullable=False),
     Column("asked_voids", Integer, nullable=False),
+    Column("written_off", JSONB, nullable=False),
     Column("external_id", Text, nullable=False),
     Column("reason", Text, nullable=False),
     Column("requested_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info=GENERATED),

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from crossdock.service.app import Context, Worker
-from fulfillment import outside
+from fulfillment import excess, outside
 from fulfillment.desks import Desks
 from fulfillment.recording import Result, record
 from fulfillment.store import desks, writes
@@ -100,8 +100,30 @@ async def find_destinations(context: Context) -> bool:
         after = page[-1]
 
 
+async def inspect_excess(context: Context) -> bool:
+    """Look at shipments of more than was asked, whose void did not come; hand those that stay so to a person."""
+    settings = context.settings
+    async with context.transaction() as tx:
+        lease = settings.call_seconds + LEASE_SLACK_SECONDS
+        doubts = await writes.claim_doubts(tx, limit=LOOKS_AT_ONCE, lease=lease, age=settings.excess_seconds)
+    for doubt in doubts:
+        async with context.transaction() as tx:
+            held = await Desks.lock(tx, [doubt.order_id], create=False)
+            where = held.doubted(doubt.order_id, doubt.shipment_id)
+            if where is None:
+                await writes.drop_doubt(tx, doubt.order_id, doubt.shipment_id)
+                continue
+        said = await outside.standing(context.access, where, settings.call_seconds)
+        if said is not None:
+            async with context.transaction() as tx:
+                held = await Desks.lock(tx, [doubt.order_id], create=False)
+                await excess.hand_over(tx, held, doubt, said)
+    return len(doubts) == LOOKS_AT_ONCE
+
+
 WORKERS = (
     Worker("dispatch", dispatch, 0.2),
     Worker("look", look, 1.0),
+    Worker("inspect_excess", inspect_excess, 5.0),
     Worker("find_destinations", find_destinations, 3.0),
 )

@@ -64,13 +64,15 @@ class Reservation:
 @dataclass(frozen=True, slots=True)
 class Revision:
     """One request to a destination. `asked_at` is (content version, voids known) when it was last asked to stop;
-    `external_id` is the destination's own name for it."""
+    `written_off` are the units that had come back for good by then; `external_id` is the destination's own name for it.
+    """
 
     units: Units
     destination: str = ""
     fate: Fate = "sent"
     cancelled: Units = NONE
     asked_at: tuple[int, int] = (0, 0)
+    written_off: Units = NONE
     recipes: tuple[tuple[str, Recipe], ...] = ()
     external_id: str = ""
     reason: str = ""
@@ -126,8 +128,9 @@ class RecipientKnown:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a destination says of a revision; `cancelled` per line what a cancellation stopped. `evidence` says what
-    a look found where the destination did not answer itself."""
+    """What a destination says of a revision; `cancelled` per line what will not leave. With `in_all` those are the
+    totals of a status read or a notice, in which units that came back for good are counted too. `evidence` says what a
+    look found where the destination did not answer itself."""
 
     kind: Literal["accepted", "rejected", "cancelled", "refused"]
     revision: int
@@ -135,6 +138,7 @@ class Answer:
     reason: str = ""
     external_id: str = ""
     evidence: str = ""
+    in_all: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,6 +86,7 @@ def learn_fate(desk: Desk, answer: Answer) -> tuple[Desk, list[Tell]]:
     number = answer.revision
     revision = desk.revisions[number - 1]
     revision = replace(revision, external_id=revision.external_id or answer.external_id)
+    stopped = stopped_by(desk, answer)
     told: list[Tell] = []
     match answer.kind, revision.fate:
         case "accepted", "sent":
@@ -95,12 +96,18 @@ def learn_fate(desk: Desk, answer: Answer) -> tuple[Desk, list[Tell]]:
         case "cancelled", ("sent" | "accepted" | "cancelling") if revision.asked_at == (0, 0):
             # Nobody asked for it. Asking again at once would go on for ever: it needs an answer, as a rejection does.
             reason = answer.reason or "it cancelled the request by itself"
-            revision, told = rejected(revision, number, answer.cancelled, reason)
+            revision, told = rejected(revision, number, stopped, reason)
         case "cancelled", ("sent" | "accepted" | "cancelling"):
-            revision = replace(revision, fate="closed", cancelled=answer.cancelled)
+            revision = replace(revision, fate="closed", cancelled=stopped)
         case "refused", "cancelling":
             revision = replace(revision, fate="accepted", reason=answer.reason)
     return with_revision(desk, number, revision), told
+
+
+def stopped_by(desk: Desk, answer: Answer) -> Units:
+    """What a cancellation stopped, per line, without what had come back for good before: that is counted already."""
+    known = voided_for_good(desk, answer.revision) if answer.in_all else desk.revisions[answer.revision - 1].written_off
+    return units_of({line: n for line, n in minus(answer.cancelled, known) if n > 0})
 
 
 def rejected(revision: Revision, number: int, stopped: Units, reason: str) -> tuple[Revision, list[Tell]]:
@@ -150,7 +157,7 @@ def committed_under(desk: Desk, number: int) -> Units:
     """Per line: what was asked and not cancelled, less what came back for good, and never less than what has left."""
     revision = desk.revisions[number - 1]
     stands = minus(minus(revision.units, revision.cancelled), voided_for_good(desk, number))
-    return most(stands, shipped_under(desk, number)) if revision.fate == "rejected" else stands
+    return most(stands, shipped_under(desk, number))
 
 
 def may_leave(desk: Desk, number: int) -> Units:
@@ -193,7 +200,9 @@ def advance(desk: Desk) -> tuple[Desk, list[Tell]]:
         if revision.fate != "accepted" or revision.asked_at == knowledge(desk):
             continue
         if excess & over(minus(revision.units, shipped_under(desk, number))):
-            asked = replace(revision, fate="cancelling", asked_at=knowledge(desk))
+            asked = replace(
+                revision, fate="cancelling", asked_at=knowledge(desk), written_off=voided_for_good(desk, number)
+            )
             return with_revision(desk, number, asked), [StopAsked(number)]
     desk, told = settle(desk, firm, refused=bool(excess))
     missing = units_of({line: n for line, n in minus(order.wanted, firm) if n > 0})

@@ -55,14 +55,15 @@ SAVE = text("""
 """)
 SAVE_REQUESTS = text("""
     INSERT INTO request (order_id, revision, destination, units, recipes, fate, cancelled, asked_content, asked_voids,
-                         external_id, reason)
+                         written_off, external_id, reason)
     SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:revision AS int[]), CAST(:destination AS text[]),
                          CAST(:units AS jsonb[]), CAST(:recipes AS jsonb[]), CAST(:fate AS text[]),
                          CAST(:cancelled AS jsonb[]), CAST(:asked_content AS int[]), CAST(:asked_voids AS int[]),
-                         CAST(:external_id AS text[]), CAST(:reason AS text[]))
+                         CAST(:written_off AS jsonb[]), CAST(:external_id AS text[]), CAST(:reason AS text[]))
     ON CONFLICT (order_id, revision) DO UPDATE SET
         fate = excluded.fate, cancelled = excluded.cancelled, asked_content = excluded.asked_content,
-        asked_voids = excluded.asked_voids, external_id = excluded.external_id, reason = excluded.reason
+        asked_voids = excluded.asked_voids, written_off = excluded.written_off, external_id = excluded.external_id,
+        reason = excluded.reason
 """)
 SAVE_SHIPMENTS = text("""
     INSERT INTO shipment (order_id, shipment_id, revision, dispatch, doubted, voided, reship, delivered_at)
@@ -197,6 +198,7 @@ def _request_columns(revisions: Sequence[tuple[UUID, int, Revision]]) -> dict[st
         "cancelled": [dict(revision.cancelled) for _, _, revision in revisions],
         "asked_content": [revision.asked_at[0] for _, _, revision in revisions],
         "asked_voids": [revision.asked_at[1] for _, _, revision in revisions],
+        "written_off": [dict(revision.written_off) for _, _, revision in revisions],
         "external_id": [revision.external_id for _, _, revision in revisions],
         "reason": [revision.reason for _, _, revision in revisions],
     }
@@ -274,6 +276,7 @@ def _revision(row: Row[Any]) -> Revision:
         fate=row.fate,
         cancelled=_units(row.cancelled.items()),
         asked_at=(row.asked_content, row.asked_voids),
+        written_off=_units(row.written_off.items()),
         recipes=_recipes(row.recipes),
         external_id=row.external_id,
         reason=row.reason,

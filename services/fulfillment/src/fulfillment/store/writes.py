@@ -48,7 +48,9 @@ CLAIMED = text("""
            w.look_count, w.lease_token, w.needs_person,
            coalesce(extract(epoch FROM now() - w.first_doubt_at), 0)::float8 AS doubted_for,
            c.kind AS channel_kind, c.name AS channel_name, c.connected, r.recipient, q.units, q.recipes,
-           q.external_id AS request_id
+           q.external_id AS request_id,
+           ARRAY(SELECT o.external_id FROM write_back o
+                 WHERE o.order_id = w.order_id AND o.kind = w.kind AND o.state = 'done') AS taken
     FROM write_back w JOIN channel c USING (channel_id)
     LEFT JOIN recipient r ON r.order_id = w.order_id AND w.kind = 'submit'
     LEFT JOIN request q ON q.order_id = w.order_id AND q.revision = w.revision
@@ -95,6 +97,15 @@ DOUBT = text("""
     SELECT *, now() FROM unnest(CAST(:order_ids AS uuid[]), CAST(:shipment_ids AS text[]), CAST(:notices AS bytea[]))
     ON CONFLICT DO NOTHING
 """)
+CLAIM_DOUBTS = text("""
+    UPDATE doubt SET look_at = now() + make_interval(secs => :lease)
+    FROM (SELECT order_id, shipment_id FROM doubt
+          WHERE look_at <= now() AND doubted_at <= now() - make_interval(secs => :age)
+          ORDER BY look_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS due
+    WHERE doubt.order_id = due.order_id AND doubt.shipment_id = due.shipment_id
+    RETURNING doubt.order_id, doubt.shipment_id, doubt.notice
+""")
+DROP_DOUBT = text("DELETE FROM doubt WHERE order_id = :order_id AND shipment_id = :shipment_id")
 LOCK_ONE = text("SELECT * FROM write_back WHERE id = :id FOR UPDATE")
 ONE = text("SELECT order_id FROM write_back WHERE id = :id")
 DECIDE = text("""
@@ -191,6 +202,16 @@ async def note_doubts(tx: Tx, doubts: Sequence[tuple[UUID, str, Event]]) -> None
         shipment_ids=[shipment_id for _, shipment_id, _ in doubts],
         notices=[event.__pydantic_serializer__.to_json(event) for _, _, event in doubts],
     )
+
+
+async def claim_doubts(tx: Tx, *, limit: int, lease: float, age: float) -> Sequence[Row[Any]]:
+    """Lease doubts that are at least `age` seconds old; those not dropped come back after `lease` seconds."""
+    return await tx.rows(CLAIM_DOUBTS, limit=limit, lease=lease, age=age)
+
+
+async def drop_doubt(tx: Tx, order_id: UUID, shipment_id: str) -> None:
+    """The doubt about a shipment is settled."""
+    await tx.run(DROP_DOUBT, order_id=order_id, shipment_id=shipment_id)
 
 
 async def order_of(tx: Tx, write_id: UUID) -> UUID | None:

@@ -59,6 +59,7 @@ def upgrade() -> None:
         sa.Column("cancelled", JSONB, nullable=False),
         sa.Column("asked_content", sa.Integer, nullable=False),
         sa.Column("asked_voids", sa.Integer, nullable=False),
+        sa.Column("written_off", JSONB, nullable=False),
         sa.Column("external_id", sa.Text, nullable=False),
         sa.Column("reason", sa.Text, nullable=False),
         sa.Column("requested_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()")),
