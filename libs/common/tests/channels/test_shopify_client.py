@@ -113,6 +113,37 @@ async def test_kept_and_fulfilled_agree_both_ways_through_an_orders_whole_life(
     assert [(one.shipped, one.restock) for refund in refunded for one in refund.lines] == [(False, True), (True, True)]
 
 
+@pytest.mark.parametrize("shipped", [0, 1, 3])
+@pytest.mark.parametrize("kind", ["no_restock", "cancel", "return"])
+async def test_a_refund_of_every_kind_reads_the_same_both_ways(
+    sandbox: Sandbox, store: ChannelAccess, shopify: ShopifyConnector, kind: str, shipped: int
+) -> None:
+    sandbox.product("SKU-A")
+    order = sandbox.order({"sku": "SKU-A", "quantity": 3})
+    base, line = f"shopify/{sandbox.shop}/orders/{order['id']}", str(order["line_items"][0]["id"])
+    sandbox.settle()
+    if shipped:
+        await shopify.push_shipment(store, notice(order, {"SKU-A": shipped}))
+    sandbox.control(f"{base}/refund", {"lines": [{"line": line, "quantity": 1, "restock_type": kind}]})
+    found = (await both_ways(sandbox, store, shopify, order["id"])).lines[0]
+    still_open = sandbox.look(base)["line_items"][0]["fulfillable_quantity"]
+    assert (found.fulfilled, found.kept) == (shipped, shipped + still_open)
+
+
+async def test_a_cancelled_order_reads_the_same_both_ways(
+    sandbox: Sandbox, store: ChannelAccess, shopify: ShopifyConnector
+) -> None:
+    order = sandbox.order(
+        {"title": "Thing", "custom": True, "quantity": 2},
+        {"title": "Download", "custom": True, "requires_shipping": False, "price": "4.00"},
+    )
+    await both_ways(sandbox, store, shopify, order["id"])
+    sandbox.control(f"shopify/{sandbox.shop}/orders/{order['id']}/cancel", {})
+    found = await both_ways(sandbox, store, shopify, order["id"])
+    assert found.cancelled
+    assert [line.kept for line in found.lines] == [0, 0]
+
+
 async def test_an_order_with_more_lines_than_a_page_is_read_whole(
     sandbox: Sandbox, store: ChannelAccess, shopify: ShopifyConnector
 ) -> None:
@@ -303,6 +334,35 @@ async def test_a_parcel_interrupted_between_two_locations_is_completed_and_not_r
         "SKU-A",
         "SKU-B",
     ]
+
+
+async def cost_of_a_look(
+    sandbox: Sandbox, store: ChannelAccess, shopify: ShopifyConnector, parcel: ShipmentNotice
+) -> float:
+    """What reading the order costs, in a bucket that no longer fills (orders and tracking leave 200 of its 2000)."""
+    sandbox.control(f"shopify/{sandbox.shop}", {"bucket": {"available": 2000, "restore": 0.001}}, method="PATCH")
+    await shopify.find_shipment(store, parcel)
+    bucket = shopify.client.state(store).bucket
+    assert bucket is not None
+    return 2000 - bucket.available
+
+
+async def test_a_parcel_without_tracking_from_two_locations_is_not_written_twice_after_a_failure(
+    sandbox: Sandbox, store: ChannelAccess, shopify: ShopifyConnector
+) -> None:
+    sandbox.product("SKU-A", "SKU-B")
+    order = sandbox.order(
+        {"sku": "SKU-A", "quantity": 5, "location": "Main"}, {"sku": "SKU-B", "quantity": 1, "location": "East"}
+    )
+    sandbox.settle()
+    bare = notice(order, {"SKU-A": 2, "SKU-B": 1}, tracking="")
+    left_after_the_read = await cost_of_a_look(sandbox, store, shopify, bare) + 215
+    shopify.client.state(store).costs["FulfillmentCreate"] = 10.0
+    sandbox.control(f"shopify/{sandbox.shop}", {"bucket": {"available": left_after_the_read}}, method="PATCH")
+    with pytest.raises(Permanent) as half:
+        await shopify.push_shipment(store, bare)
+    assert half.value.code == "half_written"
+    assert len(fulfillments(sandbox, order)) == 1
 
 
 async def test_more_than_is_left_is_refused_and_nothing_is_written(

@@ -53,6 +53,14 @@ def settle(
         ),
         ("no restock of the open of two", settle(2, 1, 0, (refund(1, "no_restock"),), (shipped(1),)), 1, 1, (0,)),
         ("a return of what never shipped, taken off", settle(2, 1, 1, (refund(1, "return"),)), 1, 0, (0,)),
+        ("a cancel of what had shipped", settle(2, 1, 0, (refund(1, "cancel"),), (shipped(2),)), 2, 2, (1,)),
+        (
+            "one taken off without restock, another returned",
+            settle(3, 1, 1, (refund(1, "no_restock", 11), refund(1, "return", 12)), (shipped(1),)),
+            2,
+            1,
+            (0, 1),
+        ),
         ("legacy restock, nothing shipped", settle(1, 0, 0, (refund(1, "legacy_restock"),)), 0, 0, (0,)),
         ("old payload: cancel", settle(3, None, None, (refund(1, "cancel"),)), 2, 0, (0,)),
         ("old payload: no type, nothing shipped", settle(3, None, None, (refund(1, ""),)), 2, 0, (0,)),
@@ -97,13 +105,29 @@ def test_our_own_fulfillment_never_changes_what_is_kept(
     shipped_now = min(shipped_now, ordered - gone)
     more = min(more, ordered - gone - shipped_now)
     several = tuple(refund(quantity, kind) for quantity, kind in refunds)
-    current = ordered - gone
     first = (shipped(shipped_now),) if shipped_now else ()
-    before = settle(ordered, current, ordered - gone - shipped_now, several, first)
+    before = settle(ordered, ordered - gone, ordered - gone - shipped_now, several, first)
     then = (*first, shipped(more, at=14)) if more else first
-    after = settle(ordered, current, ordered - gone - shipped_now - more, several, then)
+    after = settle(ordered, ordered - gone, ordered - gone - shipped_now - more, several, then)
     assert after.kept == before.kept
     assert after.fulfilled == before.fulfilled + more
+
+
+@given(
+    ordered=st.integers(1, 8),
+    refunds=st.lists(st.tuples(st.integers(1, 3), KINDS), max_size=3),
+    shipped_now=st.integers(0, 4),
+    more=st.integers(0, 4),
+)
+def test_nor_does_it_in_an_old_payload_that_counts_nothing(
+    ordered: int, refunds: list[tuple[int, str]], shipped_now: int, more: int
+) -> None:
+    several = tuple(refund(quantity, kind) for quantity, kind in refunds)
+    first = (shipped(min(shipped_now, ordered)),) if shipped_now else ()
+    before = settle(ordered, None, None, several, first)
+    more = min(more, before.kept - before.fulfilled)
+    then = (*first, shipped(more, at=14)) if more > 0 else first
+    assert settle(ordered, None, None, several, then).kept == before.kept
 
 
 @given(

@@ -110,7 +110,7 @@ async def call(
     sent = {"accept": "application/json", **headers}
     if content is not None:
         sent["content-type"] = "application/json"
-    seconds = float(access.settings.get("timeout_seconds", TOTAL_SECONDS))
+    seconds = _seconds_of(access)
     try:
         async with (
             asyncio.timeout(seconds),
@@ -125,6 +125,11 @@ async def call(
         raise _lost(f"{who} did not answer within {seconds:g} seconds", write) from None
     except httpx.HTTPError:
         raise _lost(f"the connection to {who} was lost before it answered", write) from None
+
+
+def _seconds_of(access: ChannelAccess) -> float:
+    told = access.settings.get("timeout_seconds")
+    return float(told) if isinstance(told, int | float) and 0 < told <= 300 else TOTAL_SECONDS
 
 
 async def _read(response: httpx.Response, write: bool, who: str) -> bytes:

@@ -4,8 +4,6 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from crossdock.channels.errors import Unsupported
-
 
 class UnknownChannelKind(LookupError):
     """No installed connector has this kind."""
@@ -21,14 +19,3 @@ def connector(kind: str) -> Any:
     if kind not in found:
         raise UnknownChannelKind(f"no connector for channel kind {kind!r}; installed: {', '.join(sorted(found))}")
     return found[kind].load()
-
-
-def able(kind: str, protocol: Any) -> Any:
-    """The connector of a channel kind as one of the protocols, such as `ShipmentSink`.
-
-    Raises UnknownChannelKind, or Unsupported when the channel offers no such thing: a manual task then.
-    """
-    found = connector(kind)
-    if not isinstance(found, protocol):
-        raise Unsupported(f"channels of kind {kind} cannot do what {protocol.__name__} asks: do it by hand")
-    return found

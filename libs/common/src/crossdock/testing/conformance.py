@@ -276,7 +276,7 @@ async def answering(status: int, headers: Mapping[str, str]) -> AsyncIterator[Ch
 
 
 def check_unsupported(connector: Any, protocols: Sequence[Any]) -> None:
-    """A connector either satisfies a protocol whole or has none of its methods, so that `able` can tell."""
+    """A connector either satisfies a protocol whole or has none of its methods, so that `isinstance` can tell."""
     for protocol in protocols:
         methods = [name for name in vars(protocol) if not name.startswith("_")]
         has = [name for name in methods if hasattr(connector, name)]

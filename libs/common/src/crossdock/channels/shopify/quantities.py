@@ -2,12 +2,12 @@
 
 Rules, from the descriptions of Shopify's restock types and of `fulfillable_quantity`:
 
-- *gone for certain*: units refunded with `cancel` ("not yet fulfilled"), and units that an edit removed, which is what
-  `current_quantity` lacks beyond the refunds.
-- *returned*: units refunded with `return` ("already delivered") as far as that many had shipped. They stay kept.
-- *unclear*: `no_restock`, `legacy_restock`, no type, and `return` beyond what had shipped. `fulfillable_quantity`
-  decides, since whatever is neither shipped nor fulfillable is gone:
-  `quantity - shipped - fulfillable - gone for certain`. Without it, units that had not shipped count as gone first.
+- *gone for certain*: units refunded with `cancel` ("not yet fulfilled") as far as that many had not shipped, and units
+  that an edit removed, which is what `current_quantity` lacks beyond the refunds.
+- *unclear*: all other refunded units (`return`, `no_restock`, `legacy_restock`, no type). `fulfillable_quantity`
+  decides, since whatever is neither shipped nor fulfillable is gone: `quantity - shipped - fulfillable - gone for
+  certain`. Where the payload lacks it, units of a `return` ("already delivered") are kept as far as that many had
+  shipped by then, and of the rest those that had not shipped count as gone first.
 - `kept = quantity - gone`. A fulfillment moves a unit from fulfillable to shipped, so our own write changes nothing.
 - *fulfilled* is what fulfillments of status `success` hold; where the payload has none for the line but its status
   says fulfilled or partial, it is what is kept and no longer fulfillable.
@@ -61,20 +61,31 @@ class LineUnits:
 def settle_line(counts: LineCounts, refunds: Sequence[RefundedUnits], shipped: Sequence[ShippedUnits]) -> LineUnits:
     """Apply the rules of this module to one line; `refunds` and `shipped` are those of the line."""
     left = min(sum(units.quantity for units in shipped), counts.quantity)
-    cancelled = sum(units.quantity for units in refunds if units.restock_type == "cancel")
-    returned = min(sum(units.quantity for units in refunds if units.restock_type == "return"), left)
-    unclear = sum(units.quantity for units in refunds) - cancelled - returned
-    current = counts.quantity - cancelled - returned - unclear if counts.current is None else counts.current
-    edited = max(0, counts.quantity - current - cancelled - returned - unclear)
+    refunded = sum(units.quantity for units in refunds)
+    cancelled = min(_claimed(refunds, "cancel"), counts.quantity - left)
+    edited = 0 if counts.current is None else max(0, counts.quantity - counts.current - refunded)
     certain = min(cancelled + edited, counts.quantity)
-    open_units = 0 if counts.fulfillable is None else counts.fulfillable
-    gone_unclear = max(0, min(unclear, counts.quantity - left - open_units - certain))
-    kept = counts.quantity - certain - gone_unclear
+    unclear = refunded - cancelled
+    if counts.fulfillable is None:
+        missing = counts.quantity - left - certain
+        unclear_gone = max(0, min(unclear - _returned(refunds, shipped, left), missing))
+    else:
+        unclear_gone = max(0, min(unclear, counts.quantity - left - counts.fulfillable - certain))
+    kept = counts.quantity - certain - unclear_gone
     return LineUnits(
         kept=max(0, kept),
         fulfilled=_fulfilled(counts, max(0, kept), shipped),
-        refunded_after_shipping=_after_shipping(refunds, shipped, unclear - gone_unclear),
+        refunded_after_shipping=_after_shipping(refunds, shipped, cancelled, unclear - unclear_gone),
     )
+
+
+def _returned(refunds: Sequence[RefundedUnits], shipped: Sequence[ShippedUnits], left: int) -> int:
+    by_then = [_shipped_by(shipped, units.at) for units in refunds if units.restock_type == "return"]
+    return min(_claimed(refunds, "return"), left, max(by_then, default=0))
+
+
+def _claimed(refunds: Sequence[RefundedUnits], restock_type: str) -> int:
+    return sum(units.quantity for units in refunds if units.restock_type == restock_type)
 
 
 def _fulfilled(counts: LineCounts, kept: int, shipped: Sequence[ShippedUnits]) -> int:
@@ -87,21 +98,25 @@ def _fulfilled(counts: LineCounts, kept: int, shipped: Sequence[ShippedUnits]) -
     return max(0, kept - counts.fulfillable)
 
 
-def _after_shipping(refunds: Sequence[RefundedUnits], shipped: Sequence[ShippedUnits], unclear: int) -> tuple[int, ...]:
-    """Units of each refund that had shipped when it was made; at most `unclear` of those not typed `return`."""
-    order = sorted(range(len(refunds)), key=lambda i: (refunds[i].at is not None, refunds[i].at or 0, i))
+def _after_shipping(
+    refunds: Sequence[RefundedUnits], shipped: Sequence[ShippedUnits], cancelled: int, still_there: int
+) -> tuple[int, ...]:
+    """Units of each refund that had shipped when it was made, returns first: none of the `cancelled` ones, and at most
+    `still_there`, which are the refunded units that are not gone."""
+    order = sorted(
+        range(len(refunds)),
+        key=lambda i: (refunds[i].restock_type != "return", refunds[i].at is not None, refunds[i].at or 0, i),
+    )
     outcome = [0] * len(refunds)
     taken = 0
     for index in order:
         units = refunds[index]
+        candidates = units.quantity
         if units.restock_type == "cancel":
-            continue
-        limit = min(units.quantity, max(0, _shipped_by(shipped, units.at) - taken))
-        if units.restock_type != "return":
-            limit = min(limit, unclear)
-            unclear -= limit
-        outcome[index] = limit
-        taken += limit
+            candidates = max(0, units.quantity - cancelled)
+            cancelled -= units.quantity - candidates
+        outcome[index] = min(candidates, max(0, _shipped_by(shipped, units.at) - taken), still_there - taken)
+        taken += outcome[index]
     return tuple(outcome)
 
 

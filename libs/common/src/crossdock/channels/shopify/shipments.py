@@ -9,7 +9,7 @@ exact lines and quantities, which another parcel may have too.
 from collections.abc import Mapping
 from typing import Any
 
-from crossdock.channels.errors import Permanent, Retryable, Unknown
+from crossdock.channels.errors import ChannelError, Permanent, Retryable, Unknown
 from crossdock.channels.protocols import ChannelAccess, Evidence, Receipt, ShipmentNotice
 from crossdock.channels.reading import identifier
 from crossdock.channels.shopify import shipping
@@ -45,8 +45,12 @@ async def push(client: ShopifyClient, access: ChannelAccess, notice: ShipmentNot
         raise _too_few(plan, notice)
     made = ""
     for group in plan.groups:
-        variables = {"fulfillment": shipping.fulfillment_input(group, notice)}
-        made = await _create(client, access, variables)
+        try:
+            made = await _create(client, access, {"fulfillment": shipping.fulfillment_input(group, notice)})
+        except ChannelError as error:
+            if made and not notice.tracking_number:
+                raise _half_written(made, error, notice) from error
+            raise
     return _receipt(made)
 
 
@@ -68,6 +72,16 @@ async def find(client: ShopifyClient, access: ChannelAccess, notice: ShipmentNot
         return Evidence(None, True, note)
     receipt = _receipt(parcels[-1].fulfillment_id, adopted=True)
     return Evidence(receipt, True, f"the parcel's tracking number is {where}")
+
+
+def _half_written(made: str, error: ChannelError, notice: ShipmentNotice) -> Permanent:
+    """A parcel from two locations that has no tracking number: what was written could not be told from what was not,
+    so asking again might write it twice."""
+    return Permanent(
+        f"Shopify took a part of the parcel {notice.package_ref} (fulfillment {_receipt(made).external_id}), "
+        f"then: {error.sentence}. Add the rest in Shopify by hand",
+        "half_written",
+    )
 
 
 def _too_few(plan: shipping.Plan, notice: ShipmentNotice) -> Permanent | Retryable:

@@ -1,0 +1,105 @@
+"""What GraphQL words differently than REST still becomes the same order."""
+
+import json
+from typing import Any
+
+from crossdock.channels.model import CanonicalOrder
+from crossdock.channels.shopify import connector
+from crossdock.channels.shopify.graphql import order_from_node
+
+
+def money(amount: str) -> dict[str, Any]:
+    return {"shopMoney": {"amount": amount, "currencyCode": "USD"}}
+
+
+def line(number: int, title: str, price: str, **more: Any) -> dict[str, Any]:
+    """A line as GraphQL tells it: amounts without trailing zeros, ids as gid."""
+    return {
+        "id": f"gid://shopify/LineItem/{number}",
+        "title": title,
+        "quantity": 1,
+        "currentQuantity": 1,
+        "unfulfilledQuantity": 1,
+        "nonFulfillableQuantity": 0,
+        "requiresShipping": True,
+        "isGiftCard": False,
+        "customAttributes": [],
+        "variant": None,
+        "product": None,
+        "originalUnitPriceSet": money(price),
+        "discountAllocations": [],
+        "taxLines": [],
+    } | more
+
+
+def node(**more: Any) -> dict[str, Any]:
+    """An OrderDetail node without its lines."""
+    return {
+        "id": "gid://shopify/Order/9223372036854775801",
+        "name": "#1001",
+        "createdAt": "2026-11-20T15:00:00Z",
+        "updatedAt": "2026-11-20T15:00:05Z",
+        "tags": ["b", "a"],
+        "currencyCode": "USD",
+        "displayFinancialStatus": "PAID",
+        "displayFulfillmentStatus": "UNFULFILLED",
+        "totalPriceSet": money("13.5"),
+        "totalShippingPriceSet": money("0.0"),
+        "fulfillments": [],
+        "refunds": [],
+    } | more
+
+
+REST = {
+    "id": 9223372036854775801,
+    "name": "#1001",
+    "created_at": "2026-11-20T10:00:00-05:00",
+    "updated_at": "2026-11-20T10:00:05-05:00",
+    "tags": "b, a",
+    "currency": "USD",
+    "financial_status": "paid",
+    "total_price": "13.50",
+    "total_tip_received": "3.0",
+    "total_shipping_price_set": {"shop_money": {"amount": "0.00", "currency_code": "USD"}},
+    "line_items": [
+        {
+            "id": 1,
+            "title": "Crate",
+            "sku": None,
+            "quantity": 1,
+            "current_quantity": 1,
+            "fulfillable_quantity": 1,
+            "requires_shipping": True,
+            "price": "10.50",
+        },
+        {
+            "id": 2,
+            "title": "Tip",
+            "sku": None,
+            "quantity": 1,
+            "current_quantity": 1,
+            "fulfillable_quantity": 0,
+            "requires_shipping": False,
+            "price": "3.00",
+        },
+    ],
+}
+
+
+def test_a_tip_that_graphql_does_not_mark_is_the_tip_that_rest_counts() -> None:
+    tip = line(2, "Tip", "3.0", requiresShipping=False, unfulfilledQuantity=0, nonFulfillableQuantity=1)
+    (rest,) = connector.parse("orders/updated", json.dumps(REST).encode())
+    assert isinstance(rest, CanonicalOrder)
+    assert repr(order_from_node(node(), [line(1, "Crate", "10.5"), tip])) == repr(rest)
+    assert (str(rest.totals.lines), str(rest.totals.tips), rest.totals.difference) == ("10.50", "3.00", 0)
+
+
+def test_a_digital_custom_line_is_no_tip() -> None:
+    download = line(2, "Download", "3.0", requiresShipping=False)
+    totals = order_from_node(node(), [line(1, "Crate", "10.5"), download]).totals
+    assert (str(totals.lines), str(totals.tips)) == ("13.50", "0.00")
+
+
+def test_fields_that_are_withheld_do_not_hurt() -> None:
+    withheld = node(email=None, customer=None, shippingAddress=None, note=None)
+    assert order_from_node(withheld, [line(1, "Crate", "13.5")]).recipient.address is None
