@@ -91,7 +91,8 @@ def test_a_tip_that_graphql_does_not_mark_is_the_tip_that_rest_counts() -> None:
     (rest,) = connector.parse("orders/updated", json.dumps(REST).encode())
     assert isinstance(rest, CanonicalOrder)
     assert repr(order_from_node(node(), [line(1, "Crate", "10.5"), tip])) == repr(rest)
-    assert (str(rest.totals.lines), str(rest.totals.tips), rest.totals.difference) == ("10.50", "3.00", 0)
+    totals = rest.totals
+    assert (str(totals.lines), str(totals.tips), str(totals.difference)) == ("10.50", "3.00", "0.00")
 
 
 def test_a_digital_custom_line_is_no_tip() -> None:
