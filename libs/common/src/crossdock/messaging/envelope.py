@@ -129,7 +129,7 @@ def decode(message: Incoming, accepted: Mapping[str, type[Event]] = EVENTS) -> R
     fit the type. The reason names fields, never their values, which may be personal."""
     message_id = _uuid(message.message_id, "message id")
     message_time(message_id)
-    if message.type not in accepted:
+    if message.type is None or message.type not in accepted:
         raise Undecodable(f"nothing here reads messages of type {message.type!r}")
     try:
         event = accepted[message.type].__pydantic_validator__.validate_json(message.body)

@@ -5,6 +5,7 @@ import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from crossdock.messaging import outbox
 from crossdock.messaging.broker import Broker, BrokerAway
@@ -93,7 +94,7 @@ class Relay:
             self._bytes -= sum(len(row.body) for row in window)
             if len(self._memory) < WINDOW:
                 self._room.set()
-            if not await self._guarded(lambda window=window: self._publish(window)):
+            if not await self._guarded(partial(self._publish, window)):
                 self._memory.clear()
                 self._bytes = 0
         self._room.set()

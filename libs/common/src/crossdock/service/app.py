@@ -166,7 +166,7 @@ class Process:
             server_header=False,
         )
         server = uvicorn.Server(config)
-        server.capture_signals = _no_signals  # type: ignore[assignment,method-assign]
+        server.capture_signals = _no_signals  # type: ignore[method-assign]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)

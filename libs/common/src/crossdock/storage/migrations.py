@@ -2,14 +2,13 @@
 
 import asyncio
 from importlib import resources
-from typing import Any
+from typing import Any, Protocol
 
 from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.operations import Operations
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Connection, Executable, MetaData, text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from crossdock.contracts.base import utc_now
@@ -96,7 +95,14 @@ def comparison(schema: str) -> dict[str, Any]:
     return {"include_schemas": True, "include_name": include, "compare_type": True}
 
 
-def create_messaging_tables(op: Operations, schema: str) -> None:
+class Migration(Protocol):
+    """What Alembic's `op` offers and is needed here."""
+
+    def get_bind(self) -> Connection: ...
+    def execute(self, statement: Executable) -> None: ...
+
+
+def create_messaging_tables(op: Migration, schema: str) -> None:
     """For a service's first migration: inbox, outbox, scheduled, parked_message."""
     metadata = MetaData(schema=schema)
     messaging_tables(metadata)

@@ -1,5 +1,7 @@
 """The four tables of the message runtime that every service has in its own schema."""
 
+from typing import Any
+
 from sqlalchemy import (
     CheckConstraint,
     Column,
@@ -61,7 +63,7 @@ def messaging_tables(metadata: MetaData) -> None:
     )
 
 
-def _message_columns() -> tuple[Column[object], ...]:
+def _message_columns() -> tuple[Column[Any], ...]:
     return (
         Column("id", Uuid, primary_key=True),
         Column("type", Text, nullable=False),
