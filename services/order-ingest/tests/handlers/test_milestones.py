@@ -99,12 +99,14 @@ async def test_short_stock_holds_the_order_with_its_quantities(shop: HandlerBenc
     shirts = Shortage(sku="SHIRT-M", location="Main", wanted=2, available=1)
     await shop.handle("record_matches", [matched()])
     [held] = await shop.handle("record_reservations", [short(1, shirts, mugs)])
+    assert isinstance(held, OrderHeld)
     assert held.holds[0].sentence == (
         "Unable to reserve inventory: 2 of SHIRT-M, 1 available at Main; 1 of MUG, 0 available at Main"
     )
     assert held.holds[0].actor == "operator"
     [released] = await shop.handle("record_reservations", [reserved(version=1)])
-    assert (type(released), released.holds) == (OrderReleased, ())
+    assert isinstance(released, OrderReleased)
+    assert released.holds == ()
 
 
 async def test_a_shortage_of_older_content_is_no_hold(shop: HandlerBench) -> None:

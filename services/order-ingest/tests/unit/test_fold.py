@@ -1,0 +1,270 @@
+"""What is told of an order, and when: versions, holds, ties, recipients, refunds."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from order_ingest.domain import fold
+from order_ingest.domain.channel import Channel, configure, disconnect
+from order_ingest.domain.fold import Step
+from order_ingest.domain.holds import holds_of
+from order_ingest.domain.ids import order_id_of
+from order_ingest.domain.order import (
+    Arrival,
+    Hold,
+    Line,
+    Match,
+    Order,
+    Package,
+    Refund,
+    Rejection,
+    Request,
+    Reservation,
+    Settlement,
+    Shipment,
+    Snapshot,
+    Tracking,
+)
+from order_ingest.store.documents import order_of, progress_document, source_document
+from order_ingest.store.orders import number_key
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+SHIRT = Line("a", 0, "v", "SHIRT", "Shirt", 3, 3, True, Decimal("10.00"), Decimal(0), Decimal(0))
+SOURCE = Snapshot(NOON, "#1", NOON, True, False, False, True, Decimal("30.00"), "EUR", (SHIRT,))
+
+
+def told(
+    minutes: int = 0, *, kept: int = 3, refunds: tuple[Refund, ...] = (), recipient: Any = None, **changes: Any
+) -> Arrival:
+    lines = changes.pop("lines", (replace(SHIRT, kept=kept),))
+    source = replace(SOURCE, updated_at=NOON + timedelta(minutes=minutes), lines=lines, **changes)
+    return Arrival(source, {}, refunds, recipient or {})
+
+
+def take(order: Order, arrival: Arrival) -> Step:
+    return fold.take_snapshot(order, {}, arrival)
+
+
+def versions(step: Step) -> tuple[int, int]:
+    return step.order.published.order_version, step.order.published.content_version
+
+
+PLACED = take(Order(), told()).order
+
+
+def test_the_first_state_is_placed_with_its_recipient() -> None:
+    step = fold.take_snapshot(Order(), None, told(recipient={"email": "person@example.com"}))
+    assert (step.state, versions(step), step.recipient) == ("order.placed", (1, 1), {"email": "person@example.com"})
+
+
+def test_an_older_state_is_not_taken() -> None:
+    assert take(PLACED, told(-1, kept=1)) == Step(PLACED)
+
+
+def test_every_part_of_the_content_raises_the_content_version() -> None:
+    changes: list[dict[str, Any]] = [
+        {"kept": 2},
+        {"number": "#2"},
+        {"total": Decimal(31)},
+        {"currency": "USD"},
+        {"cancelled": True},
+        {"lines": (replace(SHIRT, sku="HAT"),)},
+        {"lines": (replace(SHIRT, title="Hat"),)},
+        {"lines": (replace(SHIRT, listing_id="w"),)},
+        {"lines": (replace(SHIRT, quantity=4, kept=4),)},
+        {"lines": (replace(SHIRT, unit_price=Decimal(9)),)},
+        {"lines": (replace(SHIRT, requires_shipping=False),)},
+        {"lines": (SHIRT, replace(SHIRT, line_id="b"))},
+        {"lines": ()},
+    ]
+    for change in changes:
+        step = take(PLACED, told(1, **change))
+        assert versions(step) == (2, 2), change
+        assert step.state == ("order.cancelled" if "cancelled" in change else "order.updated")
+
+
+def test_what_is_no_content_is_stored_and_told_to_nobody() -> None:
+    changes: list[dict[str, Any]] = [{"financial_status": "partially_refunded"}, {"totals": {"tax": "1.00"}}]
+    for change in changes:
+        step = take(PLACED, told(1, **change))
+        assert (step.taken, step.state, step.notes) == (True, None, ()), change
+
+
+def test_the_same_amount_written_differently_is_the_same_content() -> None:
+    assert take(PLACED, told(1, total=Decimal("30.0"))).state is None
+
+
+def test_payment_raises_the_order_version_alone() -> None:
+    held = take(PLACED, told(1, paid=False))
+    assert (held.state, versions(held)) == ("order.held", (2, 1))
+    released = take(held.order, told(2))
+    assert (released.state, versions(released)) == ("order.released", (3, 1))
+
+
+def test_one_hold_for_another_is_told_as_held() -> None:
+    unpaid = take(PLACED, told(1, paid=False)).order
+    step = take(unpaid, told(2, addressed=False))
+    assert step.state == "order.held"
+    assert [(note.kind, note.hold and note.hold.code) for note in step.notes] == [
+        ("released", "payment"),
+        ("held", "address_missing"),
+    ]
+
+
+def test_nothing_holds_an_order_of_which_nothing_is_wanted() -> None:
+    unpaid = take(PLACED, told(1, paid=False)).order
+    step = take(unpaid, told(2, paid=False, cancelled=True))
+    assert (holds_of(step.order, 2), [note.kind for note in step.notes]) == ((), ["order.cancelled"])
+
+
+def test_a_shortage_whose_quantities_change_is_not_told_again() -> None:
+    short = fold.take_reservation(PLACED, Reservation(1, 0, 0, False, ("2 of SHIRT",)))
+    again = fold.take_reservation(short.order, Reservation(1, 0, 1, False, ("1 of SHIRT",)))
+    assert (short.state, again.state) == ("order.held", None)
+    assert holds_of(again.order, 1)[0].quantities == {"shortages": "1 of SHIRT"}
+
+
+def test_a_cancellation_stays_whatever_comes_later() -> None:
+    cancelled = fold.take_cancel(PLACED)
+    assert (cancelled.state, versions(cancelled)) == ("order.cancelled", (2, 2))
+    assert take(cancelled.order, told(1, kept=2)).order.cancelled
+    assert fold.take_cancel(cancelled.order) == Step(cancelled.order)
+
+
+def test_a_cancellation_before_the_content_is_told_with_it() -> None:
+    waiting = fold.take_cancel(Order())
+    assert (waiting.state, [note.kind for note in waiting.notes]) == (None, ["tombstone"])
+    step = take(waiting.order, told())
+    assert (step.state, versions(step), step.order.ever_wanted) == ("order.cancelled", (1, 1), False)
+
+
+def test_a_tie_is_read_again_and_the_answer_wins() -> None:
+    tied = take(PLACED, told(kept=1))
+    assert (tied.order.refetching, tied.order.source, tied.state) == (True, PLACED.source, None)
+    step = fold.take_answer(tied.order, {}, told(kept=2))
+    assert (step.order.refetching, step.state, step.order.source) == (False, "order.updated", told(kept=2).snapshot)
+
+
+def test_a_tie_that_says_the_same_is_none() -> None:
+    assert take(PLACED, told(financial_status="another word")) == Step(PLACED)
+
+
+def test_a_tie_in_payment_or_recipient_alone_is_one() -> None:
+    assert take(PLACED, told(paid=False)).order.refetching
+    assert take(PLACED, told(recipient={"note": "x"})).order.refetching
+
+
+def test_a_state_that_arrives_while_the_order_is_read_voids_the_answer() -> None:
+    tied = take(PLACED, told(kept=1)).order
+    newer = take(tied, told(1, kept=2)).order
+    again = fold.take_answer(newer, {}, told(kept=1))
+    assert (again.order.refetching, again.order.source) == (True, newer.source)
+    step = fold.take_answer(again.order, {}, told(1, kept=2))
+    assert (step.order.refetching, step.state) == (False, None)
+
+
+def test_an_answer_older_than_what_is_known_is_dropped() -> None:
+    tied = replace(take(PLACED, told(5, kept=1)).order, refetching=True)
+    step = fold.take_answer(tied, {}, told(4))
+    assert (step.order.source, step.order.refetching) == (tied.source, False)
+
+
+def test_a_channel_that_cannot_tell_leaves_the_order_as_it_is() -> None:
+    tied = take(PLACED, told(kept=1)).order
+    assert fold.take_answer(tied, {}, None).order == PLACED
+
+
+def test_a_new_recipient_is_told_without_new_content() -> None:
+    step = take(PLACED, told(1, recipient={"note": "x"}))
+    assert (step.state, step.recipient, step.order.recipient_version) == (None, {"note": "x"}, 2)
+
+
+def test_a_refund_of_shipped_units_keeps_what_is_wanted_and_is_told_once() -> None:
+    refund = Refund("R", (("a", 1, True),))
+    step = take(PLACED, told(1, refunds=(refund,)))
+    assert (step.state, step.refunds) == (None, (refund,))
+    assert take(step.order, told(2, refunds=(refund,))).refunds == ()
+
+
+def test_a_refund_of_units_that_had_not_shipped_is_no_fact() -> None:
+    assert take(PLACED, told(1, kept=2, refunds=(Refund("R", ()),))).refunds == ()
+
+
+def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:
+    rejected = fold.take_rejection(PLACED, 1, Rejection("Depot", "no"))
+    assert rejected.state == "order.held"
+    answered = fold.answer_rejection(rejected.order)
+    assert (answered.state, answered.order.published.answered) == ("order.released", 1)
+    assert fold.answer_rejection(answered.order) == Step(answered.order)
+    assert fold.take_rejection(answered.order, 2, Rejection("Depot", "no")).state == "order.held"
+
+
+def test_going_live_releases_and_observing_holds() -> None:
+    observed = fold.observe(PLACED, "Shop")
+    assert (observed.state, fold.observe(observed.order, "").state) == ("order.held", "order.released")
+    assert fold.observe(observed.order, "New name").state is None
+
+
+def test_a_milestone_is_not_taken_twice_and_an_older_version_not_at_all() -> None:
+    order = fold.take_match(PLACED, Match(1, 1, True)).order
+    assert not fold.take_match(order, Match(1, 0, False)).taken
+    order = fold.take_reservation(PLACED, Reservation(1, 1, 1, True)).order
+    assert not fold.take_reservation(order, Reservation(1, 1, 0, False)).taken
+    order = fold.take_settlement(PLACED, Settlement(2, 1)).order
+    assert not fold.take_settlement(order, Settlement(1, 9)).taken
+
+
+def test_an_order_comes_back_from_its_documents_as_it_was() -> None:
+    import orjson
+
+    holds = (Hold("sku_unknown", ("a",), sentence="No such SKU", next_action="Add it", actor="operator"),)
+    parcel = Package("1", "Carrier", "T", "https://track.example.com/T", {"a": 1})
+    order = replace(
+        PLACED,
+        before_import={"a": 1},
+        observing="Shop",
+        refunds=("R",),
+        match=Match(1, 2, False, holds),
+        reservation=Reservation(1, 2, 3, False, ("1 of SHIRT",)),
+        settlement=Settlement(1, 2, True, {"a": 1}),
+        requested={2: Request("Depot", {"a": 1})},
+        accepted=(2,),
+        rejected={1: Rejection("Depot", "no")},
+        shipments={"S": Shipment(1, NOON, (parcel,))},
+        voids={"S": True},
+        delivered=("S",),
+        tracking={"S/1": Tracking("failed", reason="no")},
+        answered=1,
+    )
+    for one in (order, Order()):
+        source, progress = (
+            orjson.loads(orjson.dumps(document, default=str))
+            for document in (source_document(one.source), progress_document(one))
+        )
+        assert order_of(source, progress, refetching=False, again=False) == one
+
+
+def test_ids_are_version_8_sort_by_time_and_differ_by_channel() -> None:
+    one, two = UUID(int=1), UUID(int=2)
+    made = order_id_of(one, "1001", NOON)
+    assert (made.version, made.variant) == (8, "specified in RFC 4122")
+    assert made == order_id_of(one, "1001", NOON)
+    assert made not in (order_id_of(two, "1001", NOON), order_id_of(one, "1002", NOON))
+    assert made < order_id_of(one, "1001", NOON + timedelta(milliseconds=1))
+    assert order_id_of(one, "1001", datetime(1960, 1, 1, tzinfo=UTC)).int >> 80 == 0
+
+
+def test_numbers_are_searched_without_their_sign_and_case() -> None:
+    assert number_key(" #A-1001") == "a-1001"
+
+
+def test_the_newest_configuration_of_a_channel_wins() -> None:
+    unknown = Channel(UUID(int=1), 0, "", "", "observe", True)
+    live = Channel(UUID(int=1), 2, "shopify", "Shop", "live", True)
+    assert unknown.observing == str(UUID(int=1))
+    assert configure(unknown, live).observing == ""
+    assert configure(live, replace(live, channel_version=1, mode="observe")) == live
+    assert disconnect(live, 3) == replace(live, channel_version=3, connected=False)
+    assert disconnect(live, 2) == live
