@@ -165,6 +165,18 @@ def test_a_call_that_times_out_or_fails_before_acting_did_nothing(shop: Sandbox)
     assert shop.graphql(WORK, {"id": order})["order"]["fulfillments"] == []
 
 
+def test_a_call_may_act_long_after_the_caller_gave_up(shop: Sandbox) -> None:
+    order = shop.order({"sku": "SHIRT-M"})["admin_graphql_api_id"]
+    work = shop.graphql(WORK, {"id": order})["order"]["fulfillmentOrders"]["nodes"][0]["id"]
+    fault(shop, "act_late", "fulfillmentCreate", seconds=0.5)
+    with httpx.Client(base_url=shop.url, timeout=0.1) as hasty, pytest.raises(httpx.ReadTimeout):
+        Sandbox(shop.url, hasty).post(SHIP, {"id": work})
+    assert shop.graphql(WORK, {"id": order})["order"]["fulfillments"] == []
+    assert not shop.look("quiet")["quiet"]
+    shop.settle()
+    assert len(shop.graphql(WORK, {"id": order})["order"]["fulfillments"]) == 1
+
+
 def test_faults_strike_as_often_as_told_and_only_their_operation(shop: Sandbox) -> None:
     fault(shop, "throttle", "orders", times=2)
     fault(shop, "token_expired", "shop")

@@ -147,3 +147,15 @@ def test_edits_and_refunds_change_what_remains_to_be_shipped(shop: Sandbox) -> N
     assert remaining() == 3
     line = shop.look(path)["line_items"][0]
     assert (line["quantity"], line["current_quantity"], line["fulfillable_quantity"]) == (5, 4, 3)
+
+
+def test_moved_work_has_new_ids_and_the_old_ones_are_closed(shop: Sandbox) -> None:
+    order = shop.order({"sku": "SHIRT-M", "quantity": 3})
+    (old,) = work(shop, order)["fulfillmentOrders"]["nodes"]
+    ship(shop, (old, 1))
+    shop.control(f"shopify/{shop.shop}/orders/1001/move", {"location": "North"})
+    closed, new = work(shop, order)["fulfillmentOrders"]["nodes"]
+    assert (closed["id"], closed["status"]) == (old["id"], "CLOSED")
+    assert (new["assignedLocation"]["name"], new["lineItems"]["nodes"][0]["remainingQuantity"]) == ("North", 2)
+    assert ship(shop, (old, None))["userErrors"][0]["message"].endswith("has an unfulfillable status= closed.")
+    assert ship(shop, (new, None))["userErrors"] == []

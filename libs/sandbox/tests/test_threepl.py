@@ -28,10 +28,11 @@ class Warehouse:
     def fault(self, **given: Any) -> None:
         self.sandbox.control("3pl/accounts/main/faults", given)
 
-    def submit(self, reference: str = "REF-1", **headers: str) -> Any:
+    def submit(self, reference: str = "REF-1", key: str | None = None, through: httpx.Client | None = None) -> Any:
         lines = [{"line_id": "1", "sku": "SHIRT-M", "quantity": 3}, {"line_id": "2", "sku": "HAT", "quantity": 1}]
         body = {"reference": reference, "order_number": "#1001", "recipient": {"name": "Test Person"}, "lines": lines}
-        reply = self.sandbox.http.post("/3pl/v1/requests", json=body, headers=BEARER | headers)
+        client = through or self.sandbox.http
+        reply = client.post("/3pl/v1/requests", json=body, headers=BEARER | ({"Idempotency-Key": key} if key else {}))
         assert reply.status_code == 201, reply.text
         return reply.json()
 
@@ -64,11 +65,9 @@ def test_the_same_reference_twice_makes_two_requests_and_the_lookup_finds_both(w
 
 
 def test_an_idempotency_key_counts_only_where_the_account_allows_it(warehouse: Warehouse) -> None:
-    key = {"Idempotency-Key": "k"}
-    assert warehouse.submit(**key)["id"] != warehouse.submit(**key)["id"]
+    assert warehouse.submit(key="k")["id"] != warehouse.submit(key="k")["id"]
     warehouse.sandbox.control("3pl/accounts/main", {"idempotency": True}, "PATCH")
-    other = {"Idempotency-Key": "k2"}
-    assert warehouse.submit(**other)["id"] == warehouse.submit(**other)["id"]
+    assert warehouse.submit(key="k2")["id"] == warehouse.submit(key="k2")["id"]
 
 
 def test_a_request_is_rejected_at_once_or_later(warehouse: Warehouse) -> None:
@@ -152,6 +151,16 @@ def test_a_lost_reply_really_acted(warehouse: Warehouse, endpoint: str) -> None:
         assert len(warehouse.find("REF-1")) == 1
     else:
         assert warehouse.find("REF-0")[0]["state"] == "cancelled"
+
+
+def test_a_request_may_arrive_after_the_caller_gave_up(warehouse: Warehouse) -> None:
+    warehouse.fault(endpoint="submit", kind="act_late", seconds=0.3)
+    url = warehouse.sandbox.url
+    with httpx.Client(base_url=url, timeout=0.1) as hasty, pytest.raises(httpx.ReadTimeout):
+        warehouse.submit("REF-1", through=hasty)
+    assert warehouse.find() == []
+    warehouse.sandbox.settle()
+    assert len(warehouse.find()) == 1
 
 
 def test_an_error_before_acting_did_nothing(warehouse: Warehouse) -> None:

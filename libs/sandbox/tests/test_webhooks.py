@@ -194,7 +194,8 @@ def test_an_uninstalled_app_hears_it_and_is_refused(sandbox: Sandbox, receiver: 
 
 CREATE = """
 mutation ($sub: WebhookSubscriptionInput!) {
-  webhookSubscriptionCreate(topic: ORDERS_CREATE, webhookSubscription: $sub) { webhookSubscription { id } userErrors { field message } } }
+  webhookSubscriptionCreate(topic: ORDERS_CREATE, webhookSubscription: $sub) {
+    webhookSubscription { id } userErrors { field message } } }
 """
 
 

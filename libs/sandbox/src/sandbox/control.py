@@ -131,5 +131,5 @@ def _delivery_routes(world: World, router: APIRouter) -> None:
 
 def quiet_state(world: World) -> dict[str, Any]:
     """Whether nothing is queued, in flight, held back or planned; and what is."""
-    busy = world.courier.busy | {"planned": world.clock.pending}
+    busy = world.courier.busy | {"planned": world.clock.pending + world.late}
     return {"quiet": not any(busy.values()), **busy}

@@ -12,7 +12,7 @@ from sandbox.clock import utc_now
 from sandbox.control import Body
 from sandbox.control_shopify import store_in
 from sandbox.shopify import actions, catalog_payloads, fulfilling, payloads, stock
-from sandbox.shopify.build import Unknown, order_of, product_of
+from sandbox.shopify.build import Unknown, location_id, order_of, product_of
 from sandbox.shopify.describe import OrderDescription, ProductDescription
 from sandbox.shopify.mutations import tracking_of
 from sandbox.shopify.state import Fulfillment, Order, Store
@@ -71,6 +71,12 @@ class FulfillBody(Body):
     tracking: dict[str, Any] = Field(default_factory=dict)
 
 
+class MoveBody(Body):
+    """Another location, by name, for what is left to ship."""
+
+    location: str
+
+
 class StockBody(Body):
     """A new available quantity of a variant at a location, set in the store's admin."""
 
@@ -92,6 +98,7 @@ def routes(world: World) -> APIRouter:
     router = APIRouter(prefix="/_control/shopify")
     _order_routes(world, router)
     _change_routes(world, router)
+    _hand_routes(world, router)
     return router
 
 
@@ -209,6 +216,8 @@ def _change_routes(world: World, router: APIRouter) -> None:
             raise HTTPException(409, str(refusal)) from None
         return payloads.refund(store, order, made)
 
+
+def _hand_routes(world: World, router: APIRouter) -> None:
     @router.post("/{shop}/orders/{which}/change")
     async def change(shop: str, which: str, body: NoteBody) -> dict[str, Any]:
         store = store_in(world, shop)
@@ -228,6 +237,16 @@ def _change_routes(world: World, router: APIRouter) -> None:
         except actions.Refused as refusal:
             raise HTTPException(409, str(refusal)) from None
         return [payloads.fulfillment(store, order, one) for one in made]
+
+    @router.post("/{shop}/orders/{which}/move")
+    async def move(shop: str, which: str, body: MoveBody) -> dict[str, Any]:
+        store = store_in(world, shop)
+        order = order_in(store, which)
+        try:
+            actions.relocate(world, store, order, location_id(store, body.location))
+        except Unknown as unknown:
+            raise HTTPException(404, str(unknown)) from None
+        return shown_order(store, order)
 
     @router.post("/{shop}/orders/{which}/route")
     async def route(shop: str, which: str) -> dict[str, Any]:

@@ -65,7 +65,7 @@ class FaultBody(Body):
     """The next `times` calls of a root field (or `*`) go wrong."""
 
     operation: str = "*"
-    kind: str = Field(pattern="^(lose_reply|timeout|error_500|throttle|http_429|token_expired)$")
+    kind: str = Field(pattern="^(lose_reply|act_late|timeout|error_500|throttle|http_429|token_expired)$")
     times: int = Field(1, ge=1)
     seconds: float = 30.0
 

@@ -45,7 +45,7 @@ class FaultBody(Body):
     """The next `times` calls of an endpoint go wrong."""
 
     endpoint: str = Field("*", pattern=r"^(submit|cancel|read|\*)$")
-    kind: str = Field(pattern="^(lose_reply|timeout|error_500)$")
+    kind: str = Field(pattern="^(lose_reply|act_late|timeout|error_500)$")
     times: int = Field(1, ge=1)
     match: str = "*"
     seconds: float = 30.0

@@ -1,10 +1,14 @@
-"""Ways for an HTTP endpoint to go wrong: before acting (500, time-out), or after (the reply is lost)."""
+"""Ways for an HTTP endpoint to go wrong: before acting (500, time-out), after (the reply is lost), or late."""
 
 import asyncio
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
+
+from sandbox.world import World
+
+ACTING = frozenset({"lose_reply", "act_late"})  # kinds that do what was asked; the others do nothing
 
 
 async def drop_connection(request: Request) -> Response:
@@ -30,3 +34,12 @@ async def hang(request: Request, seconds: float) -> Response:
     except TimeoutError:
         pass
     return await drop_connection(request)
+
+
+async def late(world: World, seconds: float) -> None:
+    """Wait `seconds` of real time before acting, even if the caller has long given up; the sandbox isn't quiet then."""
+    world.late += 1
+    try:
+        await asyncio.sleep(seconds)
+    finally:
+        world.late -= 1

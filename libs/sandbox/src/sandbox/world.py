@@ -19,6 +19,7 @@ class World:
     courier: Courier
     stores: dict[str, Store] = field(default_factory=dict)
     accounts: dict[str, Account] = field(default_factory=dict)
+    late: int = 0
 
     @classmethod
     def new(cls, seed: int) -> "World":

@@ -206,6 +206,22 @@ def adjust(store: Store, order: Order, line_id: int, change: int) -> None:
             break
 
 
+def relocate(world: World, store: Store, order: Order, location: int) -> None:
+    """Move what is left to another location: the fulfillment orders close, and new ones, with new ids, appear."""
+    for one in [each for each in order.fulfillment_orders if each.remaining and each.location_id != location]:
+        lines = [
+            FulfillmentOrderLine(store.ids.next(), slot.line_id, slot.remaining, slot.remaining)
+            for slot in one.lines
+            if slot.remaining
+        ]
+        made = FulfillmentOrder(store.ids.next(), order.id, location, one.method, lines)
+        close(one)
+        order.fulfillment_orders.append(made)
+        store.fulfillment_orders[made.id] = made
+    touch(world, order)
+    tell(world, store, order, ["orders/updated"])
+
+
 def close(one: FulfillmentOrder) -> None:
     """Close a fulfillment order: nothing remains to be done."""
     one.status = "CLOSED"

@@ -16,7 +16,7 @@ from graphql import (
     validate,
 )
 
-from sandbox.faults import drop_connection, hang
+from sandbox.faults import ACTING, drop_connection, hang, late
 from sandbox.shopify.context import Context
 from sandbox.shopify.cost import MAXIMUM, Estimator
 from sandbox.shopify.resolvers import schema
@@ -24,7 +24,6 @@ from sandbox.shopify.state import Fault, Store
 from sandbox.world import World
 
 BAD_TOKEN = "[API] Invalid API key or access token (unrecognized login or wrong password)"  # noqa: S105
-AFTER_ACTING = "lose_reply"
 
 
 @lru_cache(maxsize=512)
@@ -75,10 +74,12 @@ def routes(world: World) -> APIRouter:
             refusal = errors or [GraphQLError("An operation name is required")]
             return _json({"errors": [_told(error) for error in refusal]}, 200, headers)
         fault = take_fault(store, operation)
-        if fault is not None and fault.kind != AFTER_ACTING:
+        if fault is not None and fault.kind not in ACTING:
             return await _failed(request, store, fault, headers)
+        if fault is not None and fault.kind == "act_late":
+            await late(world, fault.seconds)
         reply = answer(Context(world, store), document, operation, variables)
-        if fault is not None:
+        if fault is not None and fault.kind == "lose_reply":
             return await drop_connection(request)
         throttled = "data" not in reply and _code(reply) == "THROTTLED"
         if throttled and store.settings.throttled_status == 429:

@@ -296,7 +296,7 @@ class Fault:
     """The next `times` calls of an operation go wrong. `operation` is a root field or `*`."""
 
     operation: str
-    kind: str  # lose_reply, timeout, error_500, throttle, http_429, token_expired
+    kind: str  # lose_reply, act_late, timeout, error_500, throttle, http_429, token_expired
     times: int = 1
     seconds: float = 30.0
 

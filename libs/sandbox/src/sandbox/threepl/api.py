@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field
 
 from sandbox.clock import utc_now
-from sandbox.faults import drop_connection, hang
+from sandbox.faults import ACTING, drop_connection, hang, late
 from sandbox.threepl import work
 from sandbox.threepl.state import Account, Fault, Line
 from sandbox.threepl.state import Request as ShipRequest
@@ -56,8 +56,10 @@ def _submit_routes(world: World, router: APIRouter) -> None:
             return _unknown_token()
         made = _new(account, body)
         fault = _take(account, "submit", made)
-        if fault is not None and fault.kind != "lose_reply":
+        if fault is not None and fault.kind not in ACTING:
             return await _failed(request, fault)
+        if fault is not None and fault.kind == "act_late":
+            await late(world, fault.seconds)
         key = request.headers.get("Idempotency-Key")
         if account.idempotency and key and key in account.keys:
             return JSONResponse(work.shown(account.requests[account.keys[key]]), 201)
@@ -65,7 +67,7 @@ def _submit_routes(world: World, router: APIRouter) -> None:
         if key:
             account.keys[key] = made.id
         work.begin(world, account, made)
-        if fault is not None:
+        if fault is not None and fault.kind == "lose_reply":
             return await drop_connection(request)
         return JSONResponse(work.shown(made), 201)
 
@@ -105,14 +107,16 @@ def _request_routes(world: World, router: APIRouter) -> None:
         if found is None:
             return _not_found(number)
         fault = _take(account, "cancel", found)
-        if fault is not None and fault.kind != "lose_reply":
+        if fault is not None and fault.kind not in ACTING:
             return await _failed(request, fault)
+        if fault is not None and fault.kind == "act_late":
+            await late(world, fault.seconds)
         try:
             cancelled = work.cancel(account, found)
             reply = JSONResponse(work.shown(found) | {"state": "cancelled", "cancelled": cancelled})
         except work.Refused as refusal:
             reply = JSONResponse(work.shown(found) | {"state": "refused", "reason": str(refusal)}, 409)
-        return reply if fault is None else await drop_connection(request)
+        return await drop_connection(request) if fault is not None and fault.kind == "lose_reply" else reply
 
 
 def _new(account: Account, body: RequestBody) -> ShipRequest:
@@ -139,7 +143,7 @@ def _take(account: Account, endpoint: str, request: ShipRequest) -> Fault | None
 async def _failed(request: Request, fault: Fault) -> Response:
     if fault.kind == "timeout":
         return await hang(request, fault.seconds)
-    if fault.kind == "lose_reply":
+    if fault.kind in ACTING:
         return await drop_connection(request)
     return JSONResponse({"error": "internal", "message": "Something went wrong on our side."}, 500)
 

@@ -37,7 +37,7 @@ class Fault:
     """The next `times` calls go wrong. `endpoint`: submit, cancel, read or *; `match`: reference or order number."""
 
     endpoint: str
-    kind: str  # lose_reply, timeout, error_500
+    kind: str  # lose_reply, act_late, timeout, error_500
     times: int = 1
     match: str = "*"
     seconds: float = 30.0
