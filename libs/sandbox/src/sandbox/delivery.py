@@ -15,7 +15,7 @@ from sandbox.clock import Clock, utc_now
 
 CONNECT_SECONDS = 1.0
 REPLY_SECONDS = 5.0
-KEPT_DELIVERIES = 50_000
+KEPT_DELIVERIES = 20_000
 # Eight retries within four hours, each wait twice the one before: 14,400 s / (2**8 - 1) is the first.
 RETRY_SECONDS = [14_400 / 255 * 2**n for n in range(8)]
 
