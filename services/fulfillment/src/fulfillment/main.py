@@ -11,4 +11,5 @@ service = Service(
     metadata=tables.metadata,
     router=api.router,
     workers=workers.WORKERS,
+    lifespan=workers.connections,
 )

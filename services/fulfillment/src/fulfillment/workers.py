@@ -3,9 +3,12 @@
 import asyncio
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
+from crossdock.channels.http import close_client
 from crossdock.service.app import Context, Worker
 from fulfillment import excess, outside
 from fulfillment.desks import Desks
@@ -23,6 +26,15 @@ LEASE_SLACK_SECONDS = 10.0
 
 LOOKS_AT_ONCE = 8
 HOMELESS_PAGE = 200
+
+
+@asynccontextmanager
+async def connections(_: Context) -> AsyncIterator[None]:
+    """The HTTP connections of the connectors last as long as the service runs."""
+    try:
+        yield
+    finally:
+        await close_client()
 
 
 async def dispatch(context: Context) -> bool:

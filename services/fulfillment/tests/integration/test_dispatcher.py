@@ -1,0 +1,297 @@
+"""Requests to a real 3PL over HTTP: whatever goes wrong, it is asked once."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from crossdock.contracts.base import Event
+from crossdock.contracts.fulfillment import (
+    FulfillmentAccepted,
+    FulfillmentCancelled,
+    FulfillmentCancelRefused,
+    FulfillmentRejected,
+    FulfillmentRequested,
+)
+from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
+from crossdock.contracts.order_ingest import RecipientRedacted
+from crossdock.messaging.transaction import transaction
+
+DEPOT = UUID(int=8)
+
+
+def kinds(events: list[Event]) -> list[type[Event]]:
+    return [type(event) for event in events]
+
+
+def fault(hub: Any, endpoint: str, kind: str, **more: Any) -> None:
+    hub.sandbox.control("3pl/accounts/depot/faults", {"endpoint": endpoint, "kind": kind} | more)
+
+
+def behave(hub: Any, **behaviour: Any) -> None:
+    hub.sandbox.control("3pl/accounts/depot/behaviour", {"match": "*", "behaviour": behaviour})
+
+
+async def test_an_order_is_asked_for_over_http_and_taken(hub: Any) -> None:
+    said = await hub.order(1, SHIRT=2, MUG=1)
+    assert kinds(said) == [FulfillmentRequested]
+    assert hub.requests() == []
+    said = await hub.dispatch()
+    assert said[0].destination == "Depot"
+    assert kinds(said) == [FulfillmentAccepted]
+    [request] = hub.requests()
+    assert request["reference"] == f"{UUID(int=1)}:1"
+    assert {line["sku"]: line["quantity"] for line in request["lines"]} == {"SHIRT": 2, "MUG": 1}
+    assert request["recipient"]["name"] == "Test Person"
+    [row] = await hub.bench.table("request")
+    assert (row["fate"], row["external_id"]) == ("accepted", request["id"])
+
+
+async def test_a_sent_request_is_not_sent_again(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    await hub.pass_time()
+    await hub.dispatch()
+    await hub.look()
+    assert len(hub.requests()) == 1
+
+
+async def test_a_rejected_request_says_why_and_is_asked_again_only_when_answered(hub: Any) -> None:
+    behave(hub, reject="no such SKU here")
+    await hub.order(1, SHIRT=1)
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentRejected)
+    assert (said.revision, said.reason) == (1, "no such SKU here")
+    behave(hub, reject=None)
+    assert await hub.bench.handle("follow_orders", [hub.state(1, 2, {"SHIRT": 1}, content=1)]) == []
+    answered = hub.state(1, 3, {"SHIRT": 1}, content=1, answered_revision=1)
+    assert kinds(await hub.bench.handle("follow_orders", [answered])) == [FulfillmentRequested]
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+
+
+async def test_a_reply_lost_after_acting_is_looked_for_and_adopted_not_sent_again(hub: Any) -> None:
+    fault(hub, "submit", "lose_reply")
+    await hub.order(1, SHIRT=1)
+    assert await hub.dispatch() == []
+    assert [row["state"] for row in await hub.writes()] == ["in_doubt"]
+    await hub.pass_time()
+    assert await hub.dispatch() == []  # in doubt: nothing is sent before the look
+    [said] = await hub.look()
+    assert isinstance(said, FulfillmentAccepted)
+    assert "has request" in said.evidence
+    assert len(hub.requests()) == 1
+    [row] = await hub.writes()
+    assert (row["state"], row["external_id"]) == ("done", hub.requests()[0]["id"])
+    assert [one["how"] for one in row["evidence"]] == ["call", "look"]
+
+
+async def test_a_time_out_before_acting_is_looked_for_not_found_and_sent_once_more(hub: Any) -> None:
+    fault(hub, "submit", "timeout", seconds=1.0)
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    assert [row["state"] for row in await hub.writes()] == ["in_doubt"]
+    await hub.pass_time()
+    assert await hub.look() == []
+    assert [row["state"] for row in await hub.writes()] == ["pending"]
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+    assert len(hub.requests()) == 1
+
+
+async def test_a_failure_before_acting_may_have_acted_so_it_is_looked_at_first(hub: Any) -> None:
+    fault(hub, "submit", "error_500")
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    assert [row["state"] for row in await hub.writes()] == ["in_doubt"]
+    await hub.pass_time()
+    await hub.look()
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+    assert len(hub.requests()) == 1
+
+
+async def test_a_process_that_died_between_committing_and_sending_sends_once(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    async with transaction(hub.bench.database) as tx:
+        await tx.run(text("UPDATE write_back SET state = 'sending', lease_token = gen_random_uuid(), deadline = now()"))
+    await hub.pass_time()
+    assert await hub.dispatch() == []  # never straight back to pending
+    await hub.look()
+    [row] = await hub.writes()
+    assert (row["state"], [one["how"] for one in row["evidence"]]) == ("pending", ["call", "look"])
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+    assert len(hub.requests()) == 1
+
+
+async def test_a_process_that_died_after_sending_adopts_what_it_did(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    async with transaction(hub.bench.database) as tx:
+        await tx.run(text("UPDATE write_back SET state = 'sending', deadline = now()"))
+        await tx.run(text("UPDATE request SET fate = 'sent', external_id = ''"))
+    await hub.pass_time()
+    assert kinds(await hub.look()) == [FulfillmentAccepted]
+    assert len(hub.requests()) == 1
+
+
+async def test_two_dispatchers_at_once_send_each_request_once(hub: Any) -> None:
+    for number in range(1, 21):
+        await hub.order(number, SHIRT=1)
+    await asyncio.gather(hub.dispatch(), hub.dispatch(), hub.dispatch())
+    assert sorted(request["reference"] for request in hub.requests()) == sorted(
+        f"{UUID(int=number)}:1" for number in range(1, 21)
+    )
+
+
+async def test_a_3pl_that_is_away_delays_and_loses_nothing(hub: Any) -> None:
+    reachable = dict(hub.access._paths)
+    hub.access._paths[DEPOT] = "http://127.0.0.1:9"
+    await hub.order(1, SHIRT=1)
+    assert await hub.dispatch() == []
+    [row] = await hub.writes()
+    assert (row["state"], row["attempt"]) == ("pending", 1)
+    assert "could not be reached" in row["reason"]
+    assert await hub.dispatch() == []  # not yet: it waits
+    hub.access._paths = reachable
+    await hub.pass_time()
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+
+
+async def test_an_expired_token_is_fetched_anew_once(hub: Any) -> None:
+    hub.access.tokens[DEPOT] = ["old", "depot-token"]
+    await hub.order(1, SHIRT=1)
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+    assert hub.access.refused == [DEPOT]
+
+
+async def test_a_token_that_stays_refused_makes_the_whole_channel_wait(hub: Any) -> None:
+    hub.access.tokens[DEPOT] = ["wrong"]
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    await hub.order(2, SHIRT=1)
+    hub.access.tokens[DEPOT] = ["depot-token"]
+    assert await hub.dispatch() == []
+    assert hub.requests() == []
+    await hub.pass_time()
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted] * 2
+
+
+async def test_an_accepted_cancellation_settles_what_stands(hub: Any) -> None:
+    await hub.order(1, SHIRT=2)
+    await hub.dispatch()
+    assert await hub.cancel(1) == []  # nothing is settled before the 3PL has answered
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentCancelled)
+    assert (said.content_version, said.standing) == (2, ())
+    assert hub.requests()[0]["state"] == "cancelled"
+
+
+async def test_a_refused_cancellation_says_what_will_leave(hub: Any) -> None:
+    await hub.order(1, SHIRT=2)
+    await hub.dispatch()
+    behave(hub, refuse_cancellation="already packed", ship_after=None)
+    await hub.cancel(1)
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentCancelRefused)
+    assert {line.line_id: line.quantity for line in said.standing} == {"SHIRT": 2}
+
+
+async def test_a_reduction_stops_the_request_and_asks_for_the_rest(hub: Any) -> None:
+    await hub.order(1, SHIRT=3)
+    await hub.dispatch()
+    await hub.order(1, version=2, SHIRT=1)
+    said = await hub.dispatch()
+    assert kinds(said) == [FulfillmentCancelled, FulfillmentRequested, FulfillmentAccepted]
+    assert [(one["state"], one["lines"][0]["quantity"]) for one in hub.requests()] == [
+        ("cancelled", 3),
+        ("accepted", 1),
+    ]
+
+
+async def test_a_cancellation_never_overtakes_its_request(hub: Any) -> None:
+    fault(hub, "submit", "lose_reply")
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    assert await hub.cancel(1) == []
+    await hub.pass_time()
+    await hub.dispatch()
+    assert hub.requests()[0]["state"] == "accepted"  # the request is in doubt: nobody asks to stop it yet
+    await hub.look()
+    assert kinds(await hub.dispatch()) == [FulfillmentCancelled]
+    assert hub.requests()[0]["state"] == "cancelled"
+
+
+async def test_a_cancellation_whose_reply_was_lost_is_adopted_with_its_quantities(hub: Any) -> None:
+    await hub.order(1, SHIRT=2)
+    await hub.dispatch()
+    fault(hub, "cancel", "lose_reply")
+    await hub.cancel(1)
+    assert await hub.dispatch() == []
+    await hub.pass_time()
+    [said] = await hub.look()
+    assert isinstance(said, FulfillmentCancelled)
+    assert said.standing == ()
+
+
+async def test_a_cancellation_that_did_not_arrive_is_asked_again(hub: Any) -> None:
+    await hub.order(1, SHIRT=2)
+    await hub.dispatch()
+    fault(hub, "cancel", "error_500")
+    await hub.cancel(1)
+    await hub.dispatch()
+    await hub.pass_time()
+    await hub.look()
+    assert kinds(await hub.dispatch()) == [FulfillmentCancelled]
+
+
+async def test_a_recipient_redacted_before_the_request_left_is_never_sent(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    await hub.bench.handle("follow_recipients", [RecipientRedacted(order_id=UUID(int=1), recipient_version=2)])
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentRejected)
+    assert "redacted" in said.reason
+    assert hub.requests() == []
+    assert [(row["recipient"], row["redacted"]) for row in await hub.bench.table("recipient")] == [(None, True)]
+
+
+async def test_a_channel_that_only_observes_gets_nothing(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    about = {"channel_id": DEPOT, "kind": "generic", "name": "Depot", "settings": {"role": "destination"}}
+    await hub.bench.handle("learn_channels", [ChannelConfigured(channel_version=2, mode="observe", **about)])
+    assert await hub.dispatch() == []
+    assert hub.requests() == []
+    await hub.bench.handle("learn_channels", [ChannelConfigured(channel_version=3, mode="live", **about)])
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+
+
+async def test_a_disconnected_destination_is_never_written_to(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    await hub.bench.handle("learn_channels", [ChannelDisconnected(channel_id=DEPOT, channel_version=2)])
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentRejected)
+    assert "disconnected" in said.reason
+    assert hub.requests() == []
+
+
+async def test_an_order_that_waited_for_a_destination_goes_when_there_is_one(hub: Any) -> None:
+    from fulfillment import workers
+
+    await hub.bench.handle("learn_channels", [ChannelDisconnected(channel_id=DEPOT, channel_version=2)])
+    assert await hub.order(1, SHIRT=1) == []
+    assert await hub.turn(workers.find_destinations) == []
+    about = {"channel_id": DEPOT, "kind": "generic", "name": "Depot", "settings": {"role": "destination"}}
+    await hub.bench.handle("learn_channels", [ChannelConfigured(channel_version=3, mode="live", **about)])
+    assert kinds(await hub.turn(workers.find_destinations)) == [FulfillmentRequested]
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+
+
+@pytest.mark.slow
+async def test_two_hundred_requests_a_second(hub: Any) -> None:
+    for number in range(1, 401):
+        await hub.order(number, SHIRT=1)
+    began = asyncio.get_running_loop().time()
+    while await hub.dispatch():
+        pass
+    took = asyncio.get_running_loop().time() - began
+    assert len(hub.requests()) == 400
+    print(f"{400 / took:.0f} requests a second")
