@@ -14,6 +14,7 @@ from fastapi import APIRouter, Depends, FastAPI, Response
 from pydantic import ValidationError
 from sqlalchemy import MetaData, text
 
+from crossdock.channels.http import close_client
 from crossdock.contracts.registry import EVENTS
 from crossdock.messaging import outbox
 from crossdock.messaging.batch import BatchProcessor, Window
@@ -196,6 +197,7 @@ class Process:
         await asyncio.gather(*tasks, return_exceptions=True)
         await self.broker.close()
         await self.context.access.close()
+        await close_client()
         await self.database.engine.dispose()
 
     async def _finish(self, http: asyncio.Task[None]) -> None:
