@@ -1,10 +1,12 @@
 """The whole system on one machine: which processes, in which order, each with no more secrets than it needs."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from sqlalchemy import make_url
 
@@ -12,7 +14,6 @@ from crossdock.local import files, servers
 from crossdock.local.processes import Process, clean_environment
 from crossdock.storage.roles import roles_of
 
-DATABASE = "crossdock"
 SERVICES = ("gateway", "order-ingest", "sku-matcher", "inventory", "fulfillment")
 PACKAGES = {name: name.replace("-", "_") for name in SERVICES}
 
@@ -25,6 +26,7 @@ class Stack:
     servers: servers.Servers
     ports: dict[str, int]
     sandbox: bool
+    database: str = "crossdock"
 
     @property
     def gateway_url(self) -> str:
@@ -47,20 +49,21 @@ class Stack:
     def database_url(self, role: str) -> str:
         """The URL with which a role reaches the database."""
         admin = make_url(self.servers.postgres_admin_url)
-        made = admin.set(database=DATABASE, username=role, password=self.secret(f"role {role}"))
+        made = admin.set(database=self.database, username=role, password=self.secret(f"role {role}"))
         return made.render_as_string(hide_password=False)
 
     def owner_urls(self) -> dict[str, str]:
         """The owner role's URL of each service."""
-        return {name: self.database_url(roles_of(DATABASE, name).owner) for name in SERVICES}
+        return {name: self.database_url(roles_of(self.database, name).owner) for name in SERVICES}
 
     def client(self) -> dict[str, str]:
         """What the command line needs to speak to the running system."""
-        management = self.servers.broker
+        broker = self.servers.broker
+        vhost = urlsplit(broker.amqp_url).path
         return {
             "url": self.gateway_url,
             "api_key": self.secret("api key"),
-            "management_url": _with_credentials(management.management_url, management.user, management.password),
+            "management_url": _with_credentials(broker.management_url, broker.user, broker.password) + vhost,
         } | ({"sandbox_url": self.sandbox_url} if self.sandbox else {})
 
     def stages(self) -> list[list[Process]]:
@@ -77,7 +80,7 @@ class Stack:
     def _service(self, name: str) -> Process:
         url = self.url(name)
         settings = {
-            "DATABASE_URL": self.database_url(roles_of(DATABASE, name).runtime),
+            "DATABASE_URL": self.database_url(roles_of(self.database, name).runtime),
             "BROKER_URL": self.servers.broker.amqp_url,
             "SERVICE_KEY": self.secret("service key"),
             "GATEWAY_URL": self.gateway_url,
@@ -102,12 +105,14 @@ class Stack:
 
     def _bootstrap_settings(self) -> dict[str, str]:
         roles = [
-            role for name in SERVICES for role in (roles_of(DATABASE, name).owner, roles_of(DATABASE, name).runtime)
+            role
+            for name in SERVICES
+            for role in (roles_of(self.database, name).owner, roles_of(self.database, name).runtime)
         ]
         passwords = {role: self.secret(f"role {role}") for role in roles}
         return {
             "POSTGRES_ADMIN_URL": self.servers.postgres_admin_url,
-            "DATABASE": DATABASE,
+            "DATABASE": self.database,
             "ROLE_PASSWORDS": json.dumps(passwords),
         }
 
@@ -122,7 +127,8 @@ def make_stack(run_dir: Path, say: Callable[[str], None], *, sandbox: bool) -> S
     """Choose servers, ports and secrets; nothing is started yet. Raises StartFailed or PackagesUnavailable."""
     run_dir.mkdir(parents=True, exist_ok=True)
     chosen = servers.choose_servers(run_dir, say)
-    return Stack(run_dir, chosen, files.ports(run_dir, (*SERVICES, "sandbox")), sandbox)
+    ports = files.ports(run_dir, (*SERVICES, "sandbox"))
+    return Stack(run_dir, chosen, ports, sandbox, os.environ.get("CROSSDOCK_DATABASE", "crossdock"))
 
 
 def _python(
