@@ -14,10 +14,12 @@ from typing import Any
 
 import httpx
 import pytest
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import transaction
-from crossdock.service import tokens
+from crossdock.service import exporters, tokens
 from crossdock.service.app import Process
 from crossdock.testing.database import TestDatabase
 from gateway.main import service
@@ -101,6 +103,21 @@ def signature(body: bytes, secret: str = SECRET) -> str:
 
 
 StartGateway = Callable[..., Any]
+
+
+@pytest.fixture(scope="session")
+def counters() -> Callable[..., float]:
+    """Read a counter as a scraper sees it: `counters("webhook_refused_total", reason="bad_signature")`."""
+    if not isinstance(metrics.get_meter_provider(), MeterProvider):
+        exporters.configure("gateway", "")
+
+    def read(name: str, **labels: str) -> float:
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = exporters.prometheus_text().decode().splitlines()
+        found = [line for line in lines if line.startswith(name) and all(label in line for label in wanted)]
+        return sum(float(line.split()[-1]) for line in found)
+
+    return read
 
 
 @pytest.fixture

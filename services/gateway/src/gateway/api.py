@@ -9,10 +9,11 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.gateway import ChannelMode
+from crossdock.messaging import outbox
 from crossdock.service import parked_api
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
-from gateway import channels, keys, store
+from gateway import channels, keys, proxy, store
 from gateway.domain.channels import Channel
 from gateway.parts import Parts, parts_of
 from gateway.sealing import Unsealable
@@ -74,6 +75,8 @@ def router(context: Context) -> APIRouter:
     routes.include_router(_channels(context, parts), prefix="/v1/channels", dependencies=[people])
     routes.include_router(_keys(context, parts), prefix="/v1/api-keys", dependencies=[admins])
     routes.include_router(parked_api.router(context.database), prefix="/v1/services/gateway", dependencies=[people])
+    routes.include_router(_status(context, parts), prefix="/v1/status", dependencies=[people])
+    routes.include_router(proxy.router(parts.proxy, people))
     return routes
 
 
@@ -137,6 +140,22 @@ def _channels(context: Context, parts: Parts) -> APIRouter:
         async with context.transaction() as tx:
             await channels.disconnect(tx, channel_id)
         await parts.directory.refresh()
+
+    return routes
+
+
+def _status(context: Context, parts: Parts) -> APIRouter:
+    routes = APIRouter(tags=["status"])
+
+    @routes.get("")
+    async def status() -> dict[str, Any]:
+        others = await parts.proxy.status()
+        async with context.transaction() as tx:
+            state = await outbox.state(tx)
+        unready = context.health.unready()
+        own = {"name": "gateway", "ready": not unready, "unready": unready, "outbox": state.rows, "late": state.late}
+        own |= {"scheduled": state.scheduled, "parked": state.parked}
+        return {"ready": not unready and all(one["ready"] for one in others), "services": [own, *others]}
 
     return routes
 

@@ -111,6 +111,8 @@ async def access(tx: Tx, box: SealingBox, channel_id: UUID) -> tuple[Channel, st
 async def reseal(tx: Tx, box: SealingBox, limit: int) -> int:
     """Seal with the first key what another one sealed; returns how many. Raises Unsealable."""
     rows = await store.sealed_with_others(tx, box.current, limit)
+    if not rows:
+        return 0
     again = {
         row.id: box.seal(
             row.channel_id, row.kind, box.open(row.channel_id, row.kind, store.Sealed(row.key_id, row.sealed))

@@ -13,6 +13,7 @@ from uuid import UUID
 from fastapi import Request
 
 from crossdock.messaging.envelope import new_id
+from crossdock.messaging.failures import Verdict, judge
 from crossdock.messaging.transaction import Tx, transaction
 from crossdock.service.errors import Problem
 from crossdock.storage.engine import Database
@@ -92,7 +93,13 @@ def required(ring: KeyRing, role: str | None = None) -> Callable[[Request], Any]
 
     async def check(request: Request) -> Caller:
         scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        caller = await ring.caller(key.strip()) if scheme.lower() == "bearer" and key.startswith(PREFIX) else None
+        try:
+            caller = await ring.caller(key.strip()) if scheme.lower() == "bearer" else None
+        except Exception as error:
+            if judge(error) is Verdict.MESSAGE:
+                raise
+            sentence = "The gateway cannot reach its database."
+            raise Problem(503, "database_away", sentence, "Try again a little later.", {"retry-after": "5"}) from None
         if caller is None:
             raise Problem(
                 401, "api_key", "The API key is missing, wrong or revoked.", "Send `Authorization: Bearer xd_…`."

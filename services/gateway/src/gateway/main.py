@@ -2,6 +2,7 @@
 
 from crossdock.service.app import Service
 from gateway import api, handlers, tables, workers
+from gateway.parts import lifespan
 from gateway.settings import Settings
 
 service = Service(
@@ -12,4 +13,5 @@ service = Service(
     router=api.router,
     workers=workers.WORKERS,
     needs_broker=False,
+    lifespan=lifespan,
 )

@@ -1,13 +1,17 @@
 """The gateway's own parts, one of each for a running service."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
 from crossdock.service.app import Context
 from crossdock.service.health import Health
 from gateway.directory import Directory
+from gateway.domain.routing import SERVICES
 from gateway.intake import GroupCommit
 from gateway.keys import KeyRing
+from gateway.proxy import Proxy
 from gateway.sealing import SealingBox
 from gateway.settings import Settings
 
@@ -21,6 +25,7 @@ class Parts:
     directory: Directory
     commit: GroupCommit
     keys: KeyRing
+    proxy: Proxy
 
 
 _made: WeakKeyDictionary[Health, Parts] = WeakKeyDictionary()
@@ -38,7 +43,21 @@ def parts_of(context: Context) -> Parts:
             directory=Directory(context.database, box),
             commit=GroupCommit(context.database, seconds=settings.commit_seconds),
             keys=KeyRing(context.database),
+            proxy=Proxy(
+                {service: getattr(settings, f"{service.replace('-', '_')}_url") for service in SERVICES},
+                settings.service_key.get_secret_value(),
+                settings.proxy_seconds,
+            ),
         )
         directory = found.directory
         context.health.ready_unless("channels", lambda: None if directory.loaded else "not read yet")
     return found
+
+
+@asynccontextmanager
+async def lifespan(context: Context) -> AsyncIterator[None]:
+    """Close what the parts opened when the process ends."""
+    try:
+        yield
+    finally:
+        await parts_of(context).proxy.close()

@@ -33,6 +33,15 @@ class Sealed:
     data: bytes = field(repr=False)
 
 
+def _decoded(encoded: str) -> bytes:
+    """Base64 in either alphabet, padded or not; empty when it is none."""
+    plain = encoded.rstrip("=").replace("-", "+").replace("_", "/")
+    try:
+        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
+    except binascii.Error:
+        return b""
+
+
 def _about(channel_id: UUID, kind: str) -> bytes:
     return f"{channel_id}/{kind}".encode()
 
@@ -50,10 +59,7 @@ class SealingBox:
         keys: dict[str, bytes] = {}
         for part in filter(None, (piece.strip() for piece in setting.split(","))):
             name, _, encoded = part.partition(":")
-            try:
-                key = base64.b64decode(encoded, validate=True)
-            except binascii.Error:
-                key = b""
+            key = _decoded(encoded)
             if not name or len(key) != KEY_BYTES or name in keys:
                 raise BadKeys("CROSSDOCK_SEALING_KEYS: each key is `id:base64 of 32 random bytes`, each id once")
             keys[name] = key

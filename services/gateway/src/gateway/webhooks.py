@@ -3,18 +3,22 @@
 Invariant: a 2xx answer means committed; nothing is stored of what is not signed. Bodies are never parsed here.
 """
 
+import asyncio
 import logging
+from binascii import b2a_base64
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import NoReturn
 from uuid import UUID
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from crossdock.channels.model import RawWebhook, Refused, Verified
 from crossdock.channels.reading import clean
 from crossdock.contracts.base import utc_now
-from crossdock.contracts.gateway import WEBHOOK_OF_CATEGORY
-from crossdock.messaging.envelope import Outgoing, new_id, outgoing
+from crossdock.contracts.gateway import WEBHOOK_OF_CATEGORY, WebhookReceived
+from crossdock.messaging.envelope import Outgoing, cloud_headers, new_id
 from crossdock.service import telemetry
 from crossdock.service.errors import Problem
 from gateway import metrics
@@ -23,6 +27,8 @@ from gateway.domain.deliveries import IGNORED, Delivery
 from gateway.intake import DatabaseAway, GroupCommit, Unstorable
 
 RETRY_SECONDS = 5
+LINGER_SECONDS = 1.0
+LINGER_BYTES = 8 * 2**20
 ACCEPTED = b'{"accepted":true}'
 ACCEPTED_HEADERS = [(b"content-type", b"application/json"), (b"content-length", str(len(ACCEPTED)).encode())]
 
@@ -52,7 +58,7 @@ class WebhookDoor:
             entry = self._entry(scope["path_params"], headers)
             await self._read(headers, receive, chunks)
             body = b"".join(chunks)
-            await self._store(*arrival(entry, _verified(entry, headers, body), body))
+            await self._store(*arrival(entry, verified(entry, headers, body), body))
         except HungUp:
             return
         finally:
@@ -90,6 +96,9 @@ class WebhookDoor:
             if self._held > self._memory_bytes:
                 _refuse_for_now("too_many_at_once", "The gateway has too many webhooks in hand.")
         if max(size, read) > self._body_bytes:
+            chunks.clear()
+            self._held -= read
+            await _let_finish(receive)
             sentence = f"The body is larger than {self._body_bytes} bytes."
             _refuse(413, "body_too_large", sentence, headers={"connection": "close"})
 
@@ -119,30 +128,61 @@ def arrival(entry: Entry, verified: Verified, body: bytes) -> tuple[Delivery, Ou
         category=IGNORED if event_type is None else str(category),
         body=body,
     )
-    if event_type is None:
-        return delivery, None
-    event = event_type.model_construct(
-        occurred_at=now,
-        delivery_id=delivery.id,
-        channel_id=delivery.channel_id,
-        channel_kind=entry.kind,
-        topic=topic,
-        external_delivery_id=delivery.external_delivery_id,
-        external_event_id=delivery.event_id,
-        triggered_at=delivery.triggered_at,
-        received_at=now,
-        body=body,
+    return delivery, None if event_type is None else message_of(delivery, event_type, entry.kind)
+
+
+def message_of(delivery: Delivery, event_type: type[WebhookReceived], kind: str) -> Outgoing:
+    """The message that tells of a delivery, under the delivery's id.
+
+    Written by hand (the event's own fields, the body in base64): the model takes about twice as long for a body of
+    6 KB, and this runs for every webhook. A test compares the two.
+    """
+    about = str(delivery.id)
+    fields = orjson.dumps(
+        {
+            "occurred_at": delivery.received_at,
+            "delivery_id": about,
+            "channel_id": delivery.channel_id,
+            "channel_kind": kind,
+            "topic": delivery.topic,
+            "external_delivery_id": delivery.external_delivery_id,
+            "external_event_id": delivery.event_id,
+            "triggered_at": delivery.triggered_at,
+            "received_at": delivery.received_at,
+        }
     )
     trace = telemetry.traceparent(None, None)
-    return delivery, outgoing(event, source="gateway", cause=None, traceparent=trace, message_id=delivery.id)
+    return Outgoing(
+        message_id=delivery.id,
+        type=event_type.type,
+        exchange=event_type.exchange,
+        routing_key=event_type.type,
+        correlation_id=about,
+        headers=cloud_headers(event_type.type, "gateway", about, delivery.received_at, about, trace),
+        body=b"".join((fields[:-1], b',"body":"', b2a_base64(delivery.body, newline=False), b'"}')),
+    )
 
 
-def _verified(entry: Entry, headers: dict[str, str], body: bytes) -> Verified:
+def verified(entry: Entry, headers: dict[str, str], body: bytes) -> Verified:
+    """Check the signature with every secret of the channel. Raises Problem (401)."""
     answer = entry.source.verify(RawWebhook(headers, body), entry.secrets, utc_now())
     if isinstance(answer, Refused):
         log.info("a delivery for channel %s was refused: %s", entry.channel_id, answer.reason)
         _refuse(401, "bad_signature", f"{answer.reason[:1].upper()}{answer.reason[1:]}.", "Check the webhook's secret.")
     return answer
+
+
+async def _let_finish(receive: Receive) -> None:
+    """Throw away what a sender is still sending, for a moment: closing at once would reset the connection, and the
+    reset can overtake the answer (RFC 9112, section 9.6)."""
+    left = LINGER_BYTES
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while left > 0:
+                event = await receive()
+                left -= len(event.get("body", b"")) + 1
+                if not event.get("more_body", False):
+                    return
 
 
 def _announced(headers: Mapping[str, str]) -> int:

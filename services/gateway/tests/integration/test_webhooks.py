@@ -1,9 +1,27 @@
-"""Webhooks over real HTTP into a real Postgres."""
+"""Webhooks over real HTTP into a real Postgres: what is let in, what is refused, and what is left in the tables."""
 
 import asyncio
 import base64
+import hmac
+import json
+import time
+from contextlib import suppress
+from uuid import uuid4
+
+import httpx
+import pytest
 
 from crossdock.contracts.gateway import OrdersWebhookReceived
+
+MIB = 2**20
+
+
+async def counts(gateway) -> tuple[int, int, int]:
+    [row] = await gateway.rows(
+        "SELECT (SELECT count(*) FROM delivery) AS d, (SELECT count(*) FROM delivery_body) AS b,"
+        " (SELECT count(*) FROM outbox WHERE type LIKE 'webhook.%') AS o"
+    )
+    return row["d"], row["b"], row["o"]
 
 
 async def test_a_signed_webhook_is_stored_whole_and_published_once(gateway):
@@ -30,7 +48,184 @@ async def test_a_webhook_that_comes_again_is_answered_200_and_changes_nothing(ga
     replies.append(await gateway.deliver(delivery_id="same"))
 
     assert {reply.status_code for reply in replies} == {200}
-    assert len(await gateway.rows("SELECT id FROM delivery")) == 1
-    types = [event["type"] for event in await gateway.published()]
-    assert types == ["channel.configured.v1", "webhook.orders.received.v1"]
-    assert base64.b64decode((await gateway.published())[1]["body"]) == b'{"id":1}'
+    assert await counts(gateway) == (1, 1, 1)
+
+
+async def test_two_channels_may_use_the_same_delivery_id(gateway):
+    await gateway.connect()
+    await gateway.connect(shop="other-shop.myshopify.com")
+    for shop in ("test-shop.myshopify.com", "other-shop.myshopify.com"):
+        assert (await gateway.deliver(delivery_id="same", x_shopify_shop_domain=shop)).status_code == 200
+    assert await counts(gateway) == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x_shopify_hmac_sha256": ""},
+        {"x_shopify_hmac_sha256": "bm90IHRoZSBzaWduYXR1cmU="},
+        {"x_shopify_hmac_sha256": "\xe9\xff"},
+    ],
+)
+async def test_a_wrong_or_missing_signature_is_401_counted_and_nothing_is_stored(gateway, counters, headers):
+    await gateway.connect()
+    before = counters("webhook_refused_total", reason="bad_signature")
+    sent = {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
+    plain = {b"x-shopify-topic": b"orders/create", b"x-shopify-shop-domain": b"test-shop.myshopify.com"}
+    reply = await gateway.client.post("/webhooks/shopify", content=b"{}", headers=list((plain | sent).items()))
+
+    assert (reply.status_code, reply.json()["code"]) == (401, "bad_signature")
+    assert await counts(gateway) == (0, 0, 0)
+    assert counters("webhook_refused_total", reason="bad_signature") == before + 1
+
+
+async def test_a_body_changed_by_one_byte_is_refused(gateway):
+    await gateway.connect()
+    signed_for = base64.b64encode(hmac.digest(b"webhook-secret-of-the-shop", b'{"id":1}', "sha256")).decode()
+    assert (await gateway.deliver(b'{"id":2}', x_shopify_hmac_sha256=signed_for)).status_code == 401
+
+
+async def test_while_a_secret_is_replaced_both_are_accepted_and_later_only_the_new_one(start):
+    async with start(secret_overlap_hours=2) as gateway:
+        channel = await gateway.connect()
+        changed = {"secrets": {"webhook_secret": "the-new-secret"}}
+        assert (await gateway.client.patch(f"/v1/channels/{channel['id']}", json=changed)).status_code == 200
+
+        assert (await gateway.deliver()).status_code == 200
+        assert (await gateway.deliver(secret="the-new-secret")).status_code == 200
+        assert (await gateway.deliver(secret="another")).status_code == 401
+
+    async with start(secret_overlap_hours=0) as gateway:
+        changed = {"secrets": {"webhook_secret": "the-third-secret"}}
+        assert (await gateway.client.patch(f"/v1/channels/{channel['id']}", json=changed)).status_code == 200
+        assert (await gateway.deliver(secret="the-new-secret")).status_code == 401
+        assert (await gateway.deliver(secret="the-third-secret")).status_code == 200
+
+
+async def test_an_unknown_shop_or_channel_is_404(gateway):
+    channel = await gateway.connect()
+    assert (await gateway.deliver(x_shopify_shop_domain="nobody.myshopify.com")).status_code == 404
+    for path in (f"generic/{uuid4()}", "generic/not-an-id", f"generic/{channel['id']}"):
+        assert (await gateway.client.post(f"/webhooks/{path}", content=b"{}")).status_code == 404
+    assert await counts(gateway) == (0, 0, 0)
+
+
+async def test_a_disconnected_shop_is_unknown(gateway):
+    channel = await gateway.connect()
+    await gateway.client.delete(f"/v1/channels/{channel['id']}")
+    assert (await gateway.deliver()).status_code == 404
+
+
+async def test_a_body_of_two_megabytes_is_taken_and_one_byte_more_is_413(gateway):
+    await gateway.connect()
+    assert (await gateway.deliver(b"x" * (2 * MIB))).status_code == 200
+    reply = await gateway.deliver(b"x" * (2 * MIB + 1))
+    assert (reply.status_code, reply.json()["code"]) == (413, "body_too_large")
+    assert await counts(gateway) == (1, 1, 1)
+
+
+async def test_reading_stops_soon_after_the_limit_when_no_length_was_announced(gateway):
+    await gateway.connect()
+    reader, writer = await asyncio.open_connection("127.0.0.1", gateway.process.settings.port)
+    writer.write(
+        b"POST /webhooks/shopify HTTP/1.1\r\nHost: x\r\nX-Shopify-Shop-Domain: test-shop.myshopify.com\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    answer = asyncio.create_task(reader.readuntil(b"\r\n\r\n"))
+    sent = 0
+    while not answer.done() and sent < 500 * MIB:
+        writer.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+        sent += 65536
+        with suppress(ConnectionError):
+            await writer.drain()
+    head = (await answer).decode().lower()
+    assert " 413 " in head
+    assert "connection: close" in head
+    assert 2 * MIB < sent < 40 * MIB
+    writer.close()
+
+
+async def test_more_bodies_than_fit_into_memory_are_sent_back_for_later(start):
+    async with start(webhook_memory_bytes=3 * MIB) as gateway:
+        await gateway.connect()
+        _, writer = await asyncio.open_connection("127.0.0.1", gateway.process.settings.port)
+        writer.write(
+            b"POST /webhooks/shopify HTTP/1.1\r\nHost: x\r\nX-Shopify-Shop-Domain: test-shop.myshopify.com\r\n"
+            b"Content-Length: 2000000\r\n\r\n" + b"x" * 1_900_000
+        )
+        await writer.drain()
+        await asyncio.sleep(0.3)
+        reply = await gateway.deliver(b"x" * (2 * MIB))
+        assert (reply.status_code, reply.json()["code"]) == (503, "too_many_at_once")
+        writer.close()
+        await asyncio.sleep(0.3)
+        assert (await gateway.deliver(b"x" * (2 * MIB))).status_code == 200
+
+
+@pytest.mark.parametrize("body", [b"", b"this is no JSON", b"\x00\xff\x00", b"[]", b'{"unknown":true}'])
+async def test_what_is_no_order_is_taken_and_published_for_its_consumer_to_park(gateway, body):
+    await gateway.connect()
+    assert (await gateway.deliver(body)).status_code == 200
+    assert OrdersWebhookReceived.model_validate((await gateway.published())[1]).body == body
+
+
+async def test_a_topic_that_nobody_needs_is_stored_as_ignored_and_not_published(gateway):
+    await gateway.connect()
+    assert (await gateway.deliver(x_shopify_topic="carts/update")).status_code == 200
+    assert [row["category"] for row in await gateway.rows("SELECT category FROM delivery")] == ["ignored"]
+    assert await counts(gateway) == (1, 1, 0)
+
+
+@pytest.mark.parametrize(
+    ("topic", "event"),
+    [
+        ("orders/paid", "webhook.orders.received.v1"),
+        ("refunds/create", "webhook.orders.received.v1"),
+        ("products/update", "webhook.catalog.received.v1"),
+        ("inventory_levels/update", "webhook.stock.received.v1"),
+        ("app/uninstalled", "webhook.channel.received.v1"),
+    ],
+)
+async def test_each_kind_of_topic_is_published_as_its_own_event(gateway, topic, event):
+    await gateway.connect()
+    await gateway.deliver(x_shopify_topic=topic)
+    assert (await gateway.published())[1]["type"] == event
+
+
+async def test_a_3pl_signs_its_notices_the_standard_way(gateway):
+    secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
+    channel = await gateway.connect(
+        kind="generic", name="Warehouse", shop=None, base_url="http://127.0.0.1:9", secrets={"webhook_secret": secret}
+    )
+    body = json.dumps({"type": "shipment.dispatched", "reference": "7:1"}).encode()
+    stamp = str(int(time.time()))
+    signed = base64.b64encode(hmac.digest(b"k" * 24, b"m-1." + stamp.encode() + b"." + body, "sha256")).decode()
+    headers = {"webhook-id": "m-1", "webhook-timestamp": stamp, "webhook-signature": f"v1,{signed}"}
+
+    assert channel["webhook_path"] == f"/webhooks/generic/{channel['id']}"
+    for _ in range(2):
+        assert (await gateway.client.post(channel["webhook_path"], content=body, headers=headers)).status_code == 200
+    assert (await gateway.published())[1]["type"] == "webhook.fulfillment.received.v1"
+    assert await counts(gateway) == (1, 1, 1)
+
+
+async def test_text_that_postgres_cannot_store_is_cleaned_on_the_way_in(gateway):
+    secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
+    channel = await gateway.connect(kind="generic", name="Warehouse", shop=None, secrets={"webhook_secret": secret})
+    body = b'{"type": "order.\\u0000 \\ud800 made"}'
+    stamp = str(int(time.time()))
+    signed = base64.b64encode(hmac.digest(b"k" * 24, b"m-1." + stamp.encode() + b"." + body, "sha256")).decode()
+    headers = {"webhook-id": "m-1", "webhook-timestamp": stamp, "webhook-signature": f"v1,{signed}"}
+    assert (await gateway.client.post(channel["webhook_path"], content=body, headers=headers)).status_code == 200
+    assert [row["topic"] for row in await gateway.rows("SELECT topic FROM delivery")] == ["order. \ufffd made"]
+
+
+async def test_a_burst_is_taken_whole(gateway):
+    await gateway.connect()
+    limits = httpx.Limits(max_connections=100)
+    async with httpx.AsyncClient(base_url=gateway.url, limits=limits, timeout=20, trust_env=False) as client:
+        gateway.client, kept = client, gateway.client
+        gateway.client.headers.update(kept.headers)
+        replies = await asyncio.gather(*(gateway.deliver(b"x" * 6000, delivery_id=f"d-{n}") for n in range(500)))
+    assert {reply.status_code for reply in replies} == {200}
+    assert await counts(gateway) == (500, 500, 500)

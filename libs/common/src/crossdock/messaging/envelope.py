@@ -62,25 +62,11 @@ class Undecodable(Exception):
     """A message that cannot be read; its text is one sentence without input values."""
 
 
-def outgoing(
-    event: Event, *, source: str, cause: Received | None, traceparent: str | None, message_id: UUID | None = None
-) -> Outgoing:
-    """Wrap a new event for publishing by service `source`; `traceparent` ties it to the trace of its cause.
-
-    `message_id` is a UUIDv7 that the publisher has made already, else a new one is made.
-    """
-    message_id = message_id or new_id()
+def outgoing(event: Event, *, source: str, cause: Received | None, traceparent: str | None) -> Outgoing:
+    """Wrap a new event for publishing by service `source`; `traceparent` ties it to the trace of its cause."""
+    message_id = new_id()
     correlation = cause.raw.correlation_id if cause is not None and not _names_order(event) else None
-    headers: dict[str, str | int] = {
-        "cloudEvents_specversion": "1.0",
-        "cloudEvents_id": str(message_id),
-        "cloudEvents_source": f"/{source}",
-        "cloudEvents_type": event.type,
-        "cloudEvents_time": event.occurred_at.isoformat(),
-        "cloudEvents_subject": event.subject,
-    }
-    if traceparent is not None:
-        headers["traceparent"] = traceparent
+    headers = cloud_headers(event.type, source, str(message_id), event.occurred_at, event.subject, traceparent)
     return Outgoing(
         message_id=message_id,
         type=event.type,
@@ -95,6 +81,23 @@ def outgoing(
 def storable(value: str) -> str:
     """Text that Postgres takes: it holds no NUL character."""
     return value.replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def cloud_headers(
+    type_: str, source: str, message_id: str, occurred_at: datetime, subject: str, traceparent: str | None
+) -> dict[str, str | int]:
+    """The CloudEvents headers of a message from service `source`."""
+    headers: dict[str, str | int] = {
+        "cloudEvents_specversion": "1.0",
+        "cloudEvents_id": message_id,
+        "cloudEvents_source": f"/{source}",
+        "cloudEvents_type": type_,
+        "cloudEvents_time": occurred_at.isoformat(),
+        "cloudEvents_subject": subject,
+    }
+    if traceparent is not None:
+        headers["traceparent"] = traceparent
+    return headers
 
 
 def _names_order(event: Event) -> bool:
