@@ -1,0 +1,158 @@
+"""The group commit against a real Postgres: neighbours, outages, and what is told to the relay."""
+
+import asyncio
+import time
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+
+from crossdock.channels.generic import connector
+from crossdock.channels.model import Verified
+from crossdock.channels.shopify import connector as shopify
+from crossdock.storage.engine import open_database
+from gateway.directory import Entry
+from gateway.intake import GROUP_ROWS, DatabaseAway, GroupCommit, Unstorable
+from gateway.webhooks import arrival
+
+ENTRY = Entry(UUID(int=1), "shopify", shopify, ())
+
+
+def deliveries(number: int, body: bytes = b"{}"):
+    return [arrival(ENTRY, Verified("orders/create", f"d-{n}", None, None), body) for n in range(number)]
+
+
+@pytest.fixture
+async def intake(database):
+    opened = database.open("gateway")
+    told = []
+    opened.on_commit.append(told.extend)
+    commit = GroupCommit(opened, seconds=2.0)
+    commit.told = told
+    yield commit
+    await opened.engine.dispose()
+
+
+async def rows(database, statement: str):
+    from sqlalchemy import text
+
+    async with database.engine.connect() as connection:
+        return (await connection.execute(text(statement))).all()
+
+
+async def test_what_waits_together_is_committed_together(intake):
+    statements = []
+    event.listen(intake._database.engine.sync_engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
+    await asyncio.gather(*(intake.store(*one) for one in deliveries(150)))
+    assert len(statements) == 1
+    assert len(await rows(intake._database, "SELECT id FROM delivery")) == 150
+
+
+async def test_a_group_is_bounded_and_the_rest_goes_with_the_next(intake):
+    await asyncio.gather(*(intake.store(*one) for one in deliveries(3 * GROUP_ROWS)))
+    assert len(await rows(intake._database, "SELECT id FROM delivery")) == 3 * GROUP_ROWS
+
+
+async def test_the_relay_is_told_of_new_deliveries_only_and_after_the_commit(intake):
+    first = deliveries(3)
+    await asyncio.gather(*(intake.store(*one) for one in first))
+    await asyncio.gather(*(intake.store(*one) for one in deliveries(5)))
+    told = [message.message_id for message in intake.told]
+    stored = [row.id for row in await rows(intake._database, "SELECT id FROM delivery")]
+    assert len(told) == 5
+    assert sorted(told) == sorted(stored)
+    assert sorted(row.id for row in await rows(intake._database, "SELECT id FROM outbox")) == sorted(stored)
+
+
+@pytest.mark.parametrize("topic", ["bad \x00 topic", "lone \ud800 surrogate"])
+async def test_one_delivery_that_the_database_refuses_does_not_harm_its_neighbours(intake, topic):
+    good = deliveries(20)
+    bad, message = arrival(ENTRY, Verified("orders/create", "bad", None, None), b"{}")
+    bad = replace(bad, topic=topic)
+    mixed = [*good[:10], (bad, message), *good[10:]]
+
+    results = await asyncio.gather(*(intake.store(*one) for one in mixed), return_exceptions=True)
+
+    assert [type(one) for one in results] == [type(None)] * 10 + [Unstorable] + [type(None)] * 10
+    assert len(await rows(intake._database, "SELECT id FROM delivery")) == 20
+    assert len(await rows(intake._database, "SELECT id FROM outbox")) == 20
+
+
+async def test_concurrent_writers_of_the_same_deliveries_in_any_order_do_not_deadlock(intake, database):
+    other = database.open("gateway")
+    second = GroupCommit(other, seconds=5.0)
+    for _ in range(10):
+        one, two = deliveries(200), list(reversed(deliveries(200)))
+        await asyncio.gather(*(intake.store(*d) for d in one), *(second.store(*d) for d in two))
+    assert len(await rows(other, "SELECT id FROM delivery")) == 200
+    assert len(await rows(other, "SELECT id FROM outbox")) == 200
+    await other.engine.dispose()
+
+
+async def test_a_database_that_is_away_is_told_at_once(database):
+    away = open_database("postgresql://nobody@127.0.0.1:9/nowhere", "gateway")
+    commit = GroupCommit(away, seconds=2.0)
+    began = time.monotonic()
+    results = await asyncio.gather(*(commit.store(*one) for one in deliveries(300)), return_exceptions=True)
+    assert {type(one) for one in results} == {DatabaseAway}
+    assert time.monotonic() - began < 2.5
+    await away.engine.dispose()
+
+
+async def test_a_database_that_does_not_answer_is_given_up_in_time(database):
+    silent = await asyncio.start_server(hold_open, "127.0.0.1", 0)
+    port = silent.sockets[0].getsockname()[1]
+    stuck = open_database(f"postgresql://nobody@127.0.0.1:{port}/nowhere", "gateway")
+    commit = GroupCommit(stuck, seconds=0.5)
+    began = time.monotonic()
+    with pytest.raises(DatabaseAway):
+        await commit.store(*deliveries(1)[0])
+    assert time.monotonic() - began < 1.5
+    await stuck.engine.dispose()
+    silent.close()
+
+
+async def test_connections_that_died_while_idle_cost_nobody_a_503(intake, database):
+    await intake.store(*deliveries(1)[0])
+    async with open_admin(database) as kill:
+        await kill()
+    await asyncio.gather(*(intake.store(*one) for one in deliveries(5)))
+    assert len(await rows(intake._database, "SELECT id FROM delivery")) == 5
+
+
+async def hold_open(reader, writer):
+    """Read for ever, never answer."""
+    while await reader.read(1024):
+        pass
+    writer.close()
+
+
+def open_admin(database):
+    """End every connection to the test's database, as a restart of Postgres does."""
+    from contextlib import asynccontextmanager
+
+    from sqlalchemy import text
+    from sqlalchemy.ext.asyncio import create_async_engine
+
+    from crossdock.storage.engine import async_url
+
+    @asynccontextmanager
+    async def opened():
+        engine = create_async_engine(async_url(database.admin_url), isolation_level="AUTOCOMMIT")
+
+        async def kill():
+            async with engine.connect() as connection:
+                ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+                await connection.execute(text(ending), {"name": database.name})
+
+        yield kill
+        await engine.dispose()
+
+    return opened()
+
+
+async def test_a_blank_topic_of_a_3pl_is_stored():
+    delivery, message = arrival(Entry(UUID(int=1), "generic", connector, ()), Verified("", "d", None, None), b"?")
+    assert (delivery.body, delivery.external_delivery_id) == (b"?", "d")
+    assert message is None or message.type == "webhook.fulfillment.received.v1"
