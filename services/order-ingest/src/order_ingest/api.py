@@ -99,7 +99,7 @@ async def answer_rejection(tx: Tx, order_id: UUID) -> dict[str, Any]:
             "No request of this order was rejected without an answer.",
             "Look at its holds: crossdock order show.",
         )
-    book = Book(tx, rows)
+    book = Book(tx, rows.values())
     book.take(order_id, step, Cause(utc_now(), "operator"))
     await book.save(whole=False)
     return {"order_id": order_id, "answered_revision": step.order.answered}

@@ -1,6 +1,6 @@
 """The orders that one transaction has locked: steps are taken one by one, and everything is written once at the end."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -10,7 +10,7 @@ from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
 from order_ingest import story, translate
 from order_ingest.domain.fold import Step
-from order_ingest.domain.order import Order, Recipient
+from order_ingest.domain.order import Recipient
 from order_ingest.store import orders
 from order_ingest.store.orders import Entry, Row
 
@@ -27,65 +27,62 @@ class Cause:
 class Book:
     """Locked orders. `recipients` need be given only where a step may record one."""
 
-    def __init__(self, tx: Tx, rows: Mapping[UUID, Row], recipients: Mapping[UUID, Recipient] | None = None) -> None:
+    def __init__(self, tx: Tx, rows: Iterable[Row], recipients: Mapping[UUID, Recipient] | None = None) -> None:
         self.recipients = dict(recipients or {})
         self._tx = tx
-        self._rows = dict(rows)
+        self._rows = {row.order_id: row for row in rows}
         self._changed: set[UUID] = set()
         self._recorded: dict[UUID, tuple[int, Recipient]] = {}
         self._entries: list[Entry] = []
+        self._told: list[tuple[Row, Step, Cause]] = []
 
-    def order(self, order_id: UUID, event: Event) -> Order:
-        """An order that an event speaks of. Raises Poison when it is not here."""
+    def row(self, order_id: UUID, event: Event) -> Row:
+        """An order that an event speaks of, as it is by now. Raises Poison when it is not here."""
         if order_id not in self._rows:
             raise Poison(
                 event,
                 f"There is no order {order_id} here: restore order-ingest's data and replay the message, or discard it",
             )
-        return self._rows[order_id].order
+        return self._rows[order_id]
 
     def take(self, order_id: UUID, step: Step, cause: Cause, *, milestone: bool = False) -> None:
         """Keep what a step changed, and tell of it; `milestone` puts the event itself on the timeline."""
         if not step.taken:
             return
-        self._rows[order_id] = row = replace(self._rows[order_id], order=step.order)
+        old = self._rows[order_id]
+        self._rows[order_id] = row = replace(old, order=step.order, source=step.source or old.source)
         self._changed.add(order_id)
+        if step.recipient is not None:
+            self.recipients[order_id] = step.recipient
+            self._recorded[order_id] = (step.order.recipient_version, step.recipient)
+        if step.state is not None or step.recipient is not None or step.refunds:
+            self._told.append((row, step, cause))
         if milestone and cause.event is not None:
             self._note(order_id, cause, cause.event.type.removesuffix(".v1"), story.sentence_of_event(cause.event))
         for note in step.notes:
-            self._note(order_id, cause, note.kind, story.sentence_of_note(note, step.order))
-        self._publish(row, step, cause)
+            self._note(order_id, cause, note.kind, story.sentence_of_note(note, step.order, row.source))
 
     def _note(self, order_id: UUID, cause: Cause, kind: str, sentence: str) -> None:
         origin = None if cause.event is None else self._tx.received(cause.event).origin_id
         self._entries.append(Entry(order_id, cause.at, kind, sentence, cause.source, origin))
 
-    def _publish(self, row: Row, step: Step, cause: Cause) -> None:
-        if step.state is not None:
-            state = translate.state_event(
-                step.state,
-                step.order,
-                order_id=row.order_id,
-                channel_id=row.channel_id,
-                channel_kind=row.channel_kind,
-                external_id=row.external_id,
-            )
-            self._tx.publish(state, cause=cause.event)
-        if step.recipient is not None:
-            self.recipients[row.order_id] = step.recipient
-            self._recorded[row.order_id] = (step.order.recipient_version, step.recipient)
-            if step.order.ours:
-                event = translate.recipient_event(row.order_id, step.order, step.recipient)
-                self._tx.publish(event, cause=cause.event)
-        for refund in translate.refund_events(row.order_id, step):
-            self._tx.publish(refund, cause=cause.event)
-
     async def save(self, *, whole: bool) -> None:
-        """Write what changed; `whole` where more than milestones may have."""
-        changed = [self._rows[order_id] for order_id in sorted(self._changed)]
-        if changed:
-            await (orders.save_whole(self._tx, changed) if whole else orders.save_progress(self._tx, changed))
+        """Write what changed, and publish; `whole` where more than milestones may have changed, and then every row
+        has its source."""
+        changed = [self._rows[order_id] for order_id in self._changed]
+        if fresh := [row for row in changed if row.fresh]:
+            await orders.add(self._tx, fresh)
+        if stored := [row for row in changed if not row.fresh]:
+            await (orders.save_whole(self._tx, stored) if whole else orders.save_progress(self._tx, stored))
         if self._recorded:
             await orders.save_recipients(self._tx, self._recorded)
         if self._entries:
             await orders.write_timeline(self._tx, self._entries)
+        await self._publish()
+
+    async def _publish(self) -> None:
+        lacking = {row.order_id for row, step, _ in self._told if step.state is not None and row.source is None}
+        found = await orders.sources(self._tx, lacking) if lacking else {}
+        for row, step, cause in self._told:
+            for event in translate.events_of(row, step, row.source or found.get(row.order_id)):
+                self._tx.publish(event, cause=cause.event)

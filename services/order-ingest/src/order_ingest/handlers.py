@@ -1,6 +1,7 @@
 """Every message that order-ingest reacts to. Each handler loads, folds the events one by one, saves and publishes."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, Parsed, Unreadable
 from crossdock.channels.protocols import WebhookSource
@@ -32,7 +33,7 @@ from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
 from order_ingest.store import channels, orders
-from order_ingest.store.orders import Key
+from order_ingest.store.orders import Key, Row
 
 consumer = Consumer()
 Told = CanonicalOrder | OrderCancelledNotice
@@ -46,24 +47,25 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
         return
     modes = await channels.share(tx, {event.channel_id for event, _ in told})
     keys = {(event.channel_id, order.external_id): key_of(event, order) for event, order in reversed(told)}
-    rows = await orders.lock_by_keys(tx, list(keys.values()))
-    ids = {key: row.order_id for key, row in rows.items()}
-    book = Book(tx, {row.order_id: row for row in rows.values()}, await orders.recipients(tx, set(ids.values())))
+    rows = await orders.lock_by_keys(tx, keys)
+    ids = {name: row.order_id for name, row in rows.items()}
+    book = Book(tx, rows.values(), await orders.recipients(tx, ids.values()))
     for event, order in told:
         order_id = ids[event.channel_id, order.external_id]
         cause = Cause(event.received_at, event.channel_kind, event)
-        mode = fold.observe(book.order(order_id, event), modes[event.channel_id].observing)
-        book.take(order_id, mode, cause)
-        book.take(order_id, step_of(book.order(order_id, event), order, book.recipients.get(order_id)), cause)
+        row = book.row(order_id, event)
+        book.take(order_id, fold.observe(row.order, modes[event.channel_id].observing), cause)
+        row = book.row(order_id, event)
+        book.take(order_id, step_of(row, order, book.recipients.get(order_id)), cause)
     await book.save(whole=True)
 
 
 @consumer.on(OrderMatched, OrderUnmatched)
 async def record_matches(events: Sequence[MatchEvent], tx: Tx) -> None:
     """Record which lines are known, and hold the order while one is not."""
-    book = Book(tx, await orders.lock_by_ids(tx, (event.order_id for event in events)))
+    book = Book(tx, (await orders.lock_by_ids(tx, (event.order_id for event in events))).values())
     for event in events:
-        step = fold.take_match(book.order(event.order_id, event), translate.match_of(event))
+        step = fold.take_match(book.row(event.order_id, event).order, translate.match_of(event))
         book.take(event.order_id, step, milestone(event), milestone=True)
     await book.save(whole=False)
 
@@ -71,9 +73,9 @@ async def record_matches(events: Sequence[MatchEvent], tx: Tx) -> None:
 @consumer.on(StockReserved, StockShort)
 async def record_reservations(events: Sequence[ReservationEvent], tx: Tx) -> None:
     """Record what is reserved, and hold the order while stock is short."""
-    book = Book(tx, await orders.lock_by_ids(tx, (event.order_id for event in events)))
+    book = Book(tx, (await orders.lock_by_ids(tx, (event.order_id for event in events))).values())
     for event in events:
-        step = fold.take_reservation(book.order(event.order_id, event), translate.reservation_of(event))
+        step = fold.take_reservation(book.row(event.order_id, event).order, translate.reservation_of(event))
         book.take(event.order_id, step, milestone(event), milestone=True)
     await book.save(whole=False)
 
@@ -92,9 +94,9 @@ async def record_reservations(events: Sequence[ReservationEvent], tx: Tx) -> Non
 )
 async def record_fulfillment(events: Sequence[OrderScoped], tx: Tx) -> None:
     """Record requests, shipments and write-backs, and hold the order while a rejection is not answered."""
-    book = Book(tx, await orders.lock_by_ids(tx, (event.order_id for event in events)))
+    book = Book(tx, (await orders.lock_by_ids(tx, (event.order_id for event in events))).values())
     for event in events:
-        step = step_of_fulfillment(book.order(event.order_id, event), event)
+        step = FULFILLMENT[type(event)](book.row(event.order_id, event).order, event)
         book.take(event.order_id, step, milestone(event), milestone=True)
     await book.save(whole=False)
 
@@ -148,40 +150,41 @@ def key_of(event: OrdersWebhookReceived, order: Told) -> Key:
     return Key(order_id, event.channel_id, event.channel_kind, order.external_id)
 
 
-def step_of(order: Order, told: Told, recipient: Recipient | None) -> Step:
+def step_of(row: Row, told: Told, recipient: Recipient | None) -> Step:
     """What a channel's word does to an order."""
     if isinstance(told, OrderCancelledNotice):
-        return fold.take_cancel(order)
-    return fold.take_snapshot(order, recipient, translate.arrival_of(told))
+        return fold.take_cancel(row.order)
+    return fold.take_snapshot(row.order, row.source, recipient, translate.arrival_of(told))
 
 
-def step_of_fulfillment(order: Order, event: OrderScoped) -> Step:
-    """What an event of fulfillment does to an order."""
-    match event:
-        case FulfillmentRequested():
-            units = translate.units_of((line.line_id, line.quantity) for line in event.lines)
-            return fold.take_request(order, event.revision, Request(event.destination, units))
-        case FulfillmentAccepted():
-            return fold.take_acceptance(order, event.revision)
-        case FulfillmentRejected():
-            return fold.take_rejection(order, event.revision, Rejection(event.destination, event.reason))
-        case FulfillmentCancelled():
-            return fold.take_settlement(order, translate.settlement_of(event, refused=False))
-        case FulfillmentCancelRefused():
-            return fold.take_settlement(order, translate.settlement_of(event, refused=True))
-        case ShipmentDispatched():
-            return fold.take_shipment(order, event.shipment_id, translate.shipment_of(event))
-        case ShipmentVoided():
-            return fold.take_void(order, event.shipment_id, event.reship)
-        case ShipmentDelivered():
-            return fold.take_delivery(order, event.shipment_id)
-        case TrackingWritten():
-            tracking = Tracking("done", external_id=event.external_fulfillment_id, adopted=event.adopted)
-            return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
-        case TrackingFailed():
-            tracking = Tracking("failed", reason=event.reason)
-            return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
-    raise TypeError(f"nothing here reads {event.type}")
+def requested(order: Order, event: FulfillmentRequested) -> Step:
+    units = translate.units_of((line.line_id, line.quantity) for line in event.lines)
+    return fold.take_request(order, event.revision, Request(event.destination, units))
+
+
+def written(order: Order, event: TrackingWritten) -> Step:
+    tracking = Tracking("done", external_id=event.external_fulfillment_id, adopted=event.adopted)
+    return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
+
+
+def not_written(order: Order, event: TrackingFailed) -> Step:
+    tracking = Tracking("failed", reason=event.reason)
+    return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
+
+
+FULFILLMENT: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
+    FulfillmentRequested: requested,
+    FulfillmentAccepted: lambda order, e: fold.take_acceptance(order, e.revision),
+    FulfillmentRejected: lambda order, e: fold.take_rejection(order, e.revision, Rejection(e.destination, e.reason)),
+    FulfillmentCancelled: lambda order, e: fold.take_settlement(order, translate.settlement_of(e, refused=False)),
+    FulfillmentCancelRefused: lambda order, e: fold.take_settlement(order, translate.settlement_of(e, refused=True)),
+    ShipmentDispatched: lambda order, e: fold.take_shipment(order, e.shipment_id, translate.shipment_of(e)),
+    ShipmentVoided: lambda order, e: fold.take_void(order, e.shipment_id, e.reship),
+    ShipmentDelivered: lambda order, e: fold.take_delivery(order, e.shipment_id),
+    TrackingWritten: written,
+    TrackingFailed: not_written,
+}
+"""What each event of fulfillment does to an order."""
 
 
 def milestone(event: OrderScoped) -> Cause:

@@ -1,5 +1,8 @@
 """What an order's timeline says: one sentence for everything that happened to it, without personal data."""
 
+from collections.abc import Callable
+from typing import Any
+
 from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import (
     FulfillmentAccepted,
@@ -10,14 +13,14 @@ from crossdock.contracts.fulfillment import (
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentVoided,
+    StandingLine,
     TrackingFailed,
     TrackingWritten,
 )
 from crossdock.contracts.inventory import StockReserved, StockShort
 from crossdock.contracts.sku_matcher import OrderMatched, OrderUnmatched
-from order_ingest.domain.content import wanted_of
 from order_ingest.domain.fold import Note
-from order_ingest.domain.order import Order
+from order_ingest.domain.order import Order, Snapshot
 from order_ingest.translate import told_hold, units_of
 
 LONGEST_LIST = 5
@@ -33,7 +36,7 @@ FIXED = {
 }
 
 
-def sentence_of_note(note: Note, order: Order) -> str:
+def sentence_of_note(note: Note, order: Order, source: Snapshot | None) -> str:
     """What this service itself has to say."""
     if note.hold is not None:
         verb = "Held" if note.kind == "held" else "No longer held"
@@ -43,58 +46,16 @@ def sentence_of_note(note: Note, order: Order) -> str:
         return f"Refund {note.refund.refund_id} of {_units(units)} that had shipped"
     if note.kind in FIXED:
         return FIXED[note.kind]
-    return _content(note.kind, order)
-
-
-def _content(kind: str, order: Order) -> str:
-    assert order.source is not None
-    lines, units = len(order.source.lines), sum(wanted_of(order).values())
+    assert source is not None, "content changes only with a snapshot at hand"
+    lines, units = len(source.lines), sum(order.wanted.values())
     what = f"{lines} {'line' if lines == 1 else 'lines'}, {_units(units)} to ship"
-    if kind == "order.placed":
-        return f"Order {order.source.number} imported: {what}"
+    if note.kind == "order.placed":
+        return f"Order {source.number} imported: {what}"
     return f"Changed in its channel (version {order.published.content_version}): {what}"
 
 
-def sentence_of_event(event: Event) -> str:
-    """What another service reported."""
-    match event:
-        case OrderMatched():
-            return "Every line that ships is matched to a SKU"
-        case OrderUnmatched():
-            return f"{len({line for hold in event.holds for line in hold.lines})} lines are not matched to a SKU"
-        case StockReserved():
-            listed = units_of((item.sku, item.quantity) for item in event.items)
-            return f"Stock reserved: {_listed(listed)}" if listed else "Nothing more needs to be reserved"
-        case StockShort():
-            return "Stock could not be reserved"
-        case FulfillmentRequested():
-            units = sum(line.quantity for line in event.lines)
-            return f"{event.destination} is asked to ship {_units(units)} (request {event.revision})"
-        case FulfillmentAccepted():
-            return f"{event.destination} accepted request {event.revision}"
-        case FulfillmentRejected():
-            return f"{event.destination} rejected request {event.revision}: {event.reason}"
-        case FulfillmentCancelled():
-            return f"Settled version {event.content_version}: {_standing(event.standing)}"
-        case FulfillmentCancelRefused():
-            return f"The cancellation was refused for version {event.content_version}: {_standing(event.standing)}"
-        case ShipmentDispatched():
-            return _dispatched(event)
-        case ShipmentVoided():
-            again = "; its units are shipped again" if event.reship else ""
-            return f"Shipment {event.shipment_id} did not happen after all{again}"
-        case ShipmentDelivered():
-            return f"Shipment {event.shipment_id} was delivered"
-        case TrackingWritten():
-            how = "was found in the channel already" if event.adopted else "was written to the channel"
-            return f"Tracking of package {event.package_ref} {how}"
-        case TrackingFailed():
-            return f"Tracking of package {event.package_ref} could not be written to the channel: {event.reason}"
-    raise TypeError(f"the timeline has no sentence for {event.type}")
-
-
-def _standing(standing: tuple[object, ...]) -> str:
-    units = sum(getattr(line, "quantity", 0) for line in standing)
+def _standing(standing: tuple[StandingLine, ...]) -> str:
+    units = sum(line.quantity for line in standing)
     return f"{_units(units)} stand" if units else "nothing stands"
 
 
@@ -113,3 +74,53 @@ def _listed(units: dict[str, int]) -> str:
 
 def _units(count: int) -> str:
     return "1 unit" if count == 1 else f"{count} units"
+
+
+def _unmatched(event: OrderUnmatched) -> str:
+    lines = len({line for hold in event.holds for line in hold.lines})
+    return f"{lines} {'line is' if lines == 1 else 'lines are'} not matched to a SKU"
+
+
+def _reserved(event: StockReserved) -> str:
+    listed = units_of((item.sku, item.quantity) for item in event.items)
+    return f"Stock reserved: {_listed(listed)}" if listed else "Nothing more needs to be reserved"
+
+
+def _requested(event: FulfillmentRequested) -> str:
+    units = sum(line.quantity for line in event.lines)
+    return f"{event.destination} is asked to ship {_units(units)} (request {event.revision})"
+
+
+def _voided(event: ShipmentVoided) -> str:
+    again = "; its units are shipped again" if event.reship else ""
+    return f"Shipment {event.shipment_id} did not happen after all{again}"
+
+
+def _written(event: TrackingWritten) -> str:
+    how = "was found in the channel already" if event.adopted else "was written to the channel"
+    return f"Tracking of package {event.package_ref} {how}"
+
+
+SENTENCES: dict[type[Event], Callable[[Any], str]] = {
+    OrderMatched: lambda _: "Every line that ships is matched to a SKU",
+    OrderUnmatched: _unmatched,
+    StockReserved: _reserved,
+    StockShort: lambda _: "Stock could not be reserved",
+    FulfillmentRequested: _requested,
+    FulfillmentAccepted: lambda e: f"{e.destination} accepted request {e.revision}",
+    FulfillmentRejected: lambda e: f"{e.destination} rejected request {e.revision}: {e.reason}",
+    FulfillmentCancelled: lambda e: f"Settled version {e.content_version}: {_standing(e.standing)}",
+    FulfillmentCancelRefused: lambda e: (
+        f"The cancellation was refused for version {e.content_version}: {_standing(e.standing)}"
+    ),
+    ShipmentDispatched: _dispatched,
+    ShipmentVoided: _voided,
+    ShipmentDelivered: lambda e: f"Shipment {e.shipment_id} was delivered",
+    TrackingWritten: _written,
+    TrackingFailed: lambda e: f"Tracking of package {e.package_ref} could not be written to the channel: {e.reason}",
+}
+
+
+def sentence_of_event(event: Event) -> str:
+    """What another service reported. Raises KeyError for an event that has no sentence."""
+    return SENTENCES[type(event)](event)

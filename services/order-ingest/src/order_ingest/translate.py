@@ -1,17 +1,15 @@
 """Between what travels (canonical orders, events of other services) and the values that the domain reasons about."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
-from uuid import UUID
 
 from crossdock.channels.model import CanonicalOrder, CanonicalRecipient
 from crossdock.contracts import holds as catalogue
 from crossdock.contracts import order_ingest as told
-from crossdock.contracts.base import Money
+from crossdock.contracts.base import Money, OrderScoped
 from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched
 from crossdock.contracts.inventory import ReservationEvent, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
-from order_ingest.domain.content import wanted_of
 from order_ingest.domain.fold import Step
 from order_ingest.domain.holds import holds_of
 from order_ingest.domain.order import (
@@ -28,6 +26,7 @@ from order_ingest.domain.order import (
     Shipment,
     Snapshot,
 )
+from order_ingest.store.orders import Row
 
 STATES: dict[str, type[told.OrderState]] = {state.type.removesuffix(".v1"): state for state in told.ORDER_STATES}
 
@@ -176,23 +175,35 @@ def told_hold(hold: Hold) -> catalogue.Hold:
     )
 
 
-def state_event(
-    kind: str, order: Order, *, order_id: UUID, channel_id: UUID, channel_kind: str, external_id: str
-) -> told.OrderState:
-    """The whole state of an order that has content."""
-    source, published = order.source, order.published
-    assert source is not None
-    wanted = wanted_of(order)
+def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderScoped]:
+    """What a step tells others. `source` is needed where it tells the order's state."""
+    if step.state is not None:
+        assert source is not None, "an order is told only once its content has come"
+        yield state_event(step.state, row, step.order, source)
+    if step.recipient is not None and step.order.ours:
+        yield told.RecipientRecorded(
+            order_id=row.order_id,
+            recipient_version=step.order.recipient_version,
+            recipient=told.Recipient.model_validate(step.recipient),
+        )
+    for refund in step.refunds:
+        lines = (told.RefundedLine(line_id=name, quantity=n, restock=restock) for name, n, restock in refund.lines)
+        yield told.RefundRecorded(order_id=row.order_id, refund_id=refund.refund_id, lines=tuple(lines))
+
+
+def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.OrderState:
+    """The whole state of an order."""
+    published, wanted, currency = order.published, order.wanted, source.currency
     return STATES[kind](
-        order_id=order_id,
-        channel_id=channel_id,
-        channel_kind=channel_kind,
-        external_id=external_id,
+        order_id=row.order_id,
+        channel_id=row.channel_id,
+        channel_kind=row.channel_kind,
+        external_id=row.external_id,
         number=source.number,
         placed_at=source.placed_at,
         order_version=published.order_version,
         content_version=published.content_version,
-        total=Money(amount=source.total, currency=source.currency),
+        total=Money(amount=source.total, currency=currency),
         lines=tuple(
             told.OrderLine(
                 line_id=line.line_id,
@@ -203,7 +214,7 @@ def state_event(
                 quantity=line.quantity,
                 wanted=wanted.get(line.line_id, 0),
                 requires_shipping=line.requires_shipping,
-                unit_price=Money(amount=line.unit_price, currency=source.currency),
+                unit_price=Money(amount=line.unit_price, currency=currency),
             )
             for line in source.lines
         ),
@@ -211,27 +222,3 @@ def state_event(
         cancelled=order.cancelled,
         answered_revision=order.answered,
     )
-
-
-def recipient_event(order_id: UUID, order: Order, recipient: Recipient) -> told.RecipientRecorded:
-    """The recipient, for those inside who must know it."""
-    return told.RecipientRecorded(
-        order_id=order_id,
-        recipient_version=order.recipient_version,
-        recipient=told.Recipient.model_validate(recipient),
-    )
-
-
-def refund_events(order_id: UUID, step: Step) -> list[told.RefundRecorded]:
-    """Refunds of shipped units."""
-    return [
-        told.RefundRecorded(
-            order_id=order_id,
-            refund_id=refund.refund_id,
-            lines=tuple(
-                told.RefundedLine(line_id=line_id, quantity=units, restock=restock)
-                for line_id, units, restock in refund.lines
-            ),
-        )
-        for refund in step.refunds
-    ]

@@ -3,16 +3,15 @@
 from collections.abc import Sequence
 from typing import Any
 
-from order_ingest.domain.content import wanted_of
 from order_ingest.domain.holds import shown_holds
-from order_ingest.domain.order import Order, parcel_key, shipped_net
+from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
 from order_ingest.store.orders import Row
 from order_ingest.translate import told_hold
 
 
 def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]:
     """Everything about one order but its recipient."""
-    order, source = row.order, row.order.source
+    order, source = row.order, row.source
     return {
         "order_id": row.order_id,
         "channel_id": row.channel_id,
@@ -22,14 +21,14 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "status": status,
         "placed_at": source and source.placed_at,
         "updated_at": source and source.updated_at,
-        "paid": source and source.paid,
+        "paid": order.paid,
         "financial_status": source and source.financial_status,
         "cancelled": order.cancelled,
-        "test": source is not None and source.test,
+        "test": order.test,
         "order_version": order.published.order_version,
         "content_version": order.published.content_version,
         "totals": source and source.totals,
-        "lines": _lines(order),
+        "lines": _lines(order, source),
         "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(order, status)],
         "requests": _requests(order),
         "shipments": _shipments(order),
@@ -42,8 +41,8 @@ def listed(row: Any) -> dict[str, Any]:
     return dict(row._mapping)
 
 
-def _lines(order: Order) -> list[dict[str, Any]]:
-    wanted, left = wanted_of(order), shipped_net(order)
+def _lines(order: Order, source: Snapshot | None) -> list[dict[str, Any]]:
+    left = shipped_net(order)
     return [
         {
             "line_id": line.line_id,
@@ -53,14 +52,14 @@ def _lines(order: Order) -> list[dict[str, Any]]:
             "title": line.title,
             "quantity": line.quantity,
             "kept": line.kept,
-            "wanted": wanted.get(line.line_id, 0),
+            "wanted": order.wanted.get(line.line_id, 0),
             "shipped": left.get(line.line_id, 0),
             "requires_shipping": line.requires_shipping,
             "unit_price": str(line.unit_price),
             "discount": str(line.discount),
             "tax": str(line.tax),
         }
-        for line in (order.source.lines if order.source else ())
+        for line in (source.lines if source else ())
     ]
 
 

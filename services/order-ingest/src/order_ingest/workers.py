@@ -16,8 +16,9 @@ from order_ingest import translate
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
-from order_ingest.domain.order import Arrival, Order
+from order_ingest.domain.order import Arrival
 from order_ingest.store import channels, orders, refetches
+from order_ingest.store.orders import Row
 from order_ingest.store.refetches import Refetch
 
 LONGEST_WAIT_SECONDS = 3600.0
@@ -68,7 +69,7 @@ async def _read(context: Context, wanted: Refetch) -> Answer:
 
 async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seconds: float) -> None:
     rows = await refetches.lock_mine(tx, token, list(answers))
-    book = Book(tx, rows, await orders.recipients(tx, list(rows)))
+    book = Book(tx, rows.values(), await orders.recipients(tx, list(rows)))
     done, later = [], {}
     for wanted, answer in answers.items():
         if wanted.order_id not in rows:
@@ -77,7 +78,7 @@ async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seco
             doubled = retry_seconds * 2 ** min(wanted.attempt - 1, 20)
             later[wanted.order_id] = min(max(answer.after, doubled), LONGEST_WAIT_SECONDS)
             continue
-        step = _step(rows[wanted.order_id].order, book, wanted, answer)
+        step = _step(rows[wanted.order_id], book, wanted, answer)
         book.take(wanted.order_id, step, Cause(utc_now(), wanted.channel_kind))
         if step.order.refetching:
             later[wanted.order_id] = 0.0
@@ -87,9 +88,9 @@ async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seco
     await refetches.finish(tx, done, later)
 
 
-def _step(order: Order, book: Book, wanted: Refetch, answer: Answer) -> Step:
+def _step(row: Row, book: Book, wanted: Refetch, answer: Answer) -> Step:
     arrival = answer if isinstance(answer, Arrival) else None
-    step = fold.take_answer(order, book.recipients.get(wanted.order_id), arrival)
+    step = fold.take_answer(row.order, row.source, book.recipients.get(wanted.order_id), arrival)
     if arrival is None and not step.order.refetching:
         log.warning("order %s was not read again: %s", wanted.order_id, answer or "its channel does not know it")
         return replace(step, notes=(*step.notes, fold.Note("unread")))
@@ -104,7 +105,7 @@ async def reconsider(context: Context) -> bool:
             return False
         channel = (await channels.share(tx, [channel_id]))[channel_id]
         rows = await channels.page_to_reconsider(tx, channel_id, context.settings.reconsider_page)
-        book = Book(tx, {row.order_id: row for row in rows})
+        book = Book(tx, rows)
         cause = Cause(utc_now(), "gateway")
         for row in rows:
             book.take(row.order_id, fold.observe(row.order, channel.observing), cause)

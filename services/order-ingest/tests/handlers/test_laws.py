@@ -92,11 +92,12 @@ async def four_orders(tx: Tx) -> None:
     """Orders 1 to 4 of a live channel are placed."""
     await live()(tx)
     found = [(event, order) for event in map(placed, NUMBERS) for order in handlers.orders_in(event)]
-    rows = await orders.lock_by_keys(tx, [handlers.key_of(event, order) for event, order in found])
-    book = Book(tx, {row.order_id: row for row in rows.values()})
+    keys = {(event.channel_id, order.external_id): handlers.key_of(event, order) for event, order in found}
+    rows = await orders.lock_by_keys(tx, keys)
+    book = Book(tx, rows.values())
     for event, order in found:
         row = rows[event.channel_id, order.external_id]
-        book.take(row.order_id, handlers.step_of(row.order, order, None), Cause(NOON, "test"))
+        book.take(row.order_id, handlers.step_of(row, order, None), Cause(NOON, "test"))
     await book.save(whole=True)
 
 

@@ -1,6 +1,6 @@
 """What is told of an order, and when: versions, holds, ties, recipients, refunds."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -27,7 +27,7 @@ from order_ingest.domain.order import (
     Snapshot,
     Tracking,
 )
-from order_ingest.store.documents import order_of, progress_document, source_document
+from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 from order_ingest.store.orders import number_key
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -43,24 +43,38 @@ def told(
     return Arrival(source, {}, refunds, recipient or {})
 
 
-def take(order: Order, arrival: Arrival) -> Step:
-    return fold.take_snapshot(order, {}, arrival)
+@dataclass(frozen=True)
+class Known:
+    """An order and the snapshot that is kept beside it."""
+
+    order: Order = field(default_factory=Order)
+    source: Snapshot | None = None
+
+
+def take(known: Known, arrival: Arrival) -> Step:
+    return fold.take_snapshot(known.order, known.source, {}, arrival)
+
+
+def learn(known: Known, arrival: Arrival) -> Known:
+    step = take(known, arrival)
+    return Known(step.order, step.source or known.source)
 
 
 def versions(step: Step) -> tuple[int, int]:
     return step.order.published.order_version, step.order.published.content_version
 
 
-PLACED = take(Order(), told()).order
+PLACED = learn(Known(), told())
+ORDER = PLACED.order
 
 
 def test_the_first_state_is_placed_with_its_recipient() -> None:
-    step = fold.take_snapshot(Order(), None, told(recipient={"email": "person@example.com"}))
+    step = fold.take_snapshot(Order(), None, None, told(recipient={"email": "person@example.com"}))
     assert (step.state, versions(step), step.recipient) == ("order.placed", (1, 1), {"email": "person@example.com"})
 
 
 def test_an_older_state_is_not_taken() -> None:
-    assert take(PLACED, told(-1, kept=1)) == Step(PLACED)
+    assert take(PLACED, told(-1, kept=1)) == Step(ORDER)
 
 
 def test_every_part_of_the_content_raises_the_content_version() -> None:
@@ -99,12 +113,12 @@ def test_the_same_amount_written_differently_is_the_same_content() -> None:
 def test_payment_raises_the_order_version_alone() -> None:
     held = take(PLACED, told(1, paid=False))
     assert (held.state, versions(held)) == ("order.held", (2, 1))
-    released = take(held.order, told(2))
+    released = take(Known(held.order, held.source), told(2))
     assert (released.state, versions(released)) == ("order.released", (3, 1))
 
 
 def test_one_hold_for_another_is_told_as_held() -> None:
-    unpaid = take(PLACED, told(1, paid=False)).order
+    unpaid = learn(PLACED, told(1, paid=False))
     step = take(unpaid, told(2, addressed=False))
     assert step.state == "order.held"
     assert [(note.kind, note.hold and note.hold.code) for note in step.notes] == [
@@ -114,41 +128,41 @@ def test_one_hold_for_another_is_told_as_held() -> None:
 
 
 def test_nothing_holds_an_order_of_which_nothing_is_wanted() -> None:
-    unpaid = take(PLACED, told(1, paid=False)).order
+    unpaid = learn(PLACED, told(1, paid=False))
     step = take(unpaid, told(2, paid=False, cancelled=True))
     assert (holds_of(step.order, 2), [note.kind for note in step.notes]) == ((), ["order.cancelled"])
 
 
 def test_a_shortage_whose_quantities_change_is_not_told_again() -> None:
-    short = fold.take_reservation(PLACED, Reservation(1, 0, 0, False, ("2 of SHIRT",)))
+    short = fold.take_reservation(ORDER, Reservation(1, 0, 0, False, ("2 of SHIRT",)))
     again = fold.take_reservation(short.order, Reservation(1, 0, 1, False, ("1 of SHIRT",)))
     assert (short.state, again.state) == ("order.held", None)
     assert holds_of(again.order, 1)[0].quantities == {"shortages": "1 of SHIRT"}
 
 
 def test_a_cancellation_stays_whatever_comes_later() -> None:
-    cancelled = fold.take_cancel(PLACED)
+    cancelled = fold.take_cancel(ORDER)
     assert (cancelled.state, versions(cancelled)) == ("order.cancelled", (2, 2))
-    assert take(cancelled.order, told(1, kept=2)).order.cancelled
+    assert take(Known(cancelled.order, PLACED.source), told(1, kept=2)).order.cancelled
     assert fold.take_cancel(cancelled.order) == Step(cancelled.order)
 
 
 def test_a_cancellation_before_the_content_is_told_with_it() -> None:
     waiting = fold.take_cancel(Order())
     assert (waiting.state, [note.kind for note in waiting.notes]) == (None, ["tombstone"])
-    step = take(waiting.order, told())
+    step = take(Known(waiting.order), told())
     assert (step.state, versions(step), step.order.ever_wanted) == ("order.cancelled", (1, 1), False)
 
 
 def test_a_tie_is_read_again_and_the_answer_wins() -> None:
     tied = take(PLACED, told(kept=1))
-    assert (tied.order.refetching, tied.order.source, tied.state) == (True, PLACED.source, None)
-    step = fold.take_answer(tied.order, {}, told(kept=2))
-    assert (step.order.refetching, step.state, step.order.source) == (False, "order.updated", told(kept=2).snapshot)
+    assert (tied.order.refetching, tied.source, tied.state) == (True, None, None)
+    step = fold.take_answer(tied.order, PLACED.source, {}, told(kept=2))
+    assert (step.order.refetching, step.state, step.source) == (False, "order.updated", told(kept=2).snapshot)
 
 
 def test_a_tie_that_says_the_same_is_none() -> None:
-    assert take(PLACED, told(financial_status="another word")) == Step(PLACED)
+    assert take(PLACED, told(financial_status="another word")) == Step(ORDER)
 
 
 def test_a_tie_in_payment_or_recipient_alone_is_one() -> None:
@@ -157,23 +171,22 @@ def test_a_tie_in_payment_or_recipient_alone_is_one() -> None:
 
 
 def test_a_state_that_arrives_while_the_order_is_read_voids_the_answer() -> None:
-    tied = take(PLACED, told(kept=1)).order
-    newer = take(tied, told(1, kept=2)).order
-    again = fold.take_answer(newer, {}, told(kept=1))
-    assert (again.order.refetching, again.order.source) == (True, newer.source)
-    step = fold.take_answer(again.order, {}, told(1, kept=2))
+    newer = learn(learn(PLACED, told(kept=1)), told(1, kept=2))
+    again = fold.take_answer(newer.order, newer.source, {}, told(kept=1))
+    assert (again.order.refetching, again.source) == (True, None)
+    step = fold.take_answer(again.order, newer.source, {}, told(1, kept=2))
     assert (step.order.refetching, step.state) == (False, None)
 
 
 def test_an_answer_older_than_what_is_known_is_dropped() -> None:
-    tied = replace(take(PLACED, told(5, kept=1)).order, refetching=True)
-    step = fold.take_answer(tied, {}, told(4))
-    assert (step.order.source, step.order.refetching) == (tied.source, False)
+    known = learn(PLACED, told(5, kept=1))
+    step = fold.take_answer(replace(known.order, refetching=True), known.source, {}, told(4))
+    assert (step.source, step.order.refetching) == (None, False)
 
 
 def test_a_channel_that_cannot_tell_leaves_the_order_as_it_is() -> None:
     tied = take(PLACED, told(kept=1)).order
-    assert fold.take_answer(tied, {}, None).order == PLACED
+    assert fold.take_answer(tied, PLACED.source, {}, None).order == ORDER
 
 
 def test_a_new_recipient_is_told_without_new_content() -> None:
@@ -185,7 +198,7 @@ def test_a_refund_of_shipped_units_keeps_what_is_wanted_and_is_told_once() -> No
     refund = Refund("R", (("a", 1, True),))
     step = take(PLACED, told(1, refunds=(refund,)))
     assert (step.state, step.refunds) == (None, (refund,))
-    assert take(step.order, told(2, refunds=(refund,))).refunds == ()
+    assert take(Known(step.order, step.source), told(2, refunds=(refund,))).refunds == ()
 
 
 def test_a_refund_of_units_that_had_not_shipped_is_no_fact() -> None:
@@ -193,7 +206,7 @@ def test_a_refund_of_units_that_had_not_shipped_is_no_fact() -> None:
 
 
 def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:
-    rejected = fold.take_rejection(PLACED, 1, Rejection("Depot", "no"))
+    rejected = fold.take_rejection(ORDER, 1, Rejection("Depot", "no"))
     assert rejected.state == "order.held"
     answered = fold.answer_rejection(rejected.order)
     assert (answered.state, answered.order.published.answered) == ("order.released", 1)
@@ -202,17 +215,17 @@ def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:
 
 
 def test_going_live_releases_and_observing_holds() -> None:
-    observed = fold.observe(PLACED, "Shop")
+    observed = fold.observe(ORDER, "Shop")
     assert (observed.state, fold.observe(observed.order, "").state) == ("order.held", "order.released")
     assert fold.observe(observed.order, "New name").state is None
 
 
 def test_a_milestone_is_not_taken_twice_and_an_older_version_not_at_all() -> None:
-    order = fold.take_match(PLACED, Match(1, 1, True)).order
+    order = fold.take_match(ORDER, Match(1, 1, True)).order
     assert not fold.take_match(order, Match(1, 0, False)).taken
-    order = fold.take_reservation(PLACED, Reservation(1, 1, 1, True)).order
+    order = fold.take_reservation(ORDER, Reservation(1, 1, 1, True)).order
     assert not fold.take_reservation(order, Reservation(1, 1, 0, False)).taken
-    order = fold.take_settlement(PLACED, Settlement(2, 1)).order
+    order = fold.take_settlement(ORDER, Settlement(2, 1)).order
     assert not fold.take_settlement(order, Settlement(1, 9)).taken
 
 
@@ -222,7 +235,7 @@ def test_an_order_comes_back_from_its_documents_as_it_was() -> None:
     holds = (Hold("sku_unknown", ("a",), sentence="No such SKU", next_action="Add it", actor="operator"),)
     parcel = Package("1", "Carrier", "T", "https://track.example.com/T", {"a": 1})
     order = replace(
-        PLACED,
+        ORDER,
         before_import={"a": 1},
         observing="Shop",
         refunds=("R",),
@@ -239,11 +252,11 @@ def test_an_order_comes_back_from_its_documents_as_it_was() -> None:
         answered=1,
     )
     for one in (order, Order()):
-        source, progress = (
-            orjson.loads(orjson.dumps(document, default=str))
-            for document in (source_document(one.source), progress_document(one))
-        )
-        assert order_of(source, progress, refetching=False, again=False) == one
+        progress = orjson.loads(orjson.dumps(progress_document(one), default=str))
+        assert order_of(progress, refetching=False, again=False) == one
+    assert orjson.loads(orjson.dumps(progress_document(Order()))) == {}
+    source = told(totals={"tax": "1.00"}).snapshot
+    assert source_of(orjson.loads(orjson.dumps(source_document(source), default=str))) == source
 
 
 def test_ids_are_version_8_sort_by_time_and_differ_by_channel() -> None:

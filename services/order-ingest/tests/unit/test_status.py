@@ -1,7 +1,7 @@
 """The status of an order: a pure function of milestones, whatever the order of their arrival."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import reduce
@@ -29,10 +29,21 @@ from order_ingest.domain.order import (
     Tracking,
     Units,
 )
-from order_ingest.domain.status import STATUSES, status
+from order_ingest.domain.status import STATUSES
+from order_ingest.domain.status import status as status_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
-Fact = Callable[[Order], Step]
+
+
+@dataclass(frozen=True)
+class Known:
+    """An order and the snapshot that is kept beside it."""
+
+    order: Order = field(default_factory=Order)
+    source: Snapshot | None = None
+
+
+Fact = Callable[[Known], Step]
 
 
 def line(line_id: str, kept: int, *, ships: bool = True) -> Line:
@@ -63,67 +74,76 @@ def arrival(
     return Arrival(replace(plain, **changes), fulfilled or {}, (), {})
 
 
-def placed(**changes: Any) -> Order:
-    return fold.take_snapshot(Order(), None, arrival(**changes)).order
+def learn(known: Known, fact: Fact) -> Known:
+    step = fact(known)
+    return Known(step.order, step.source or known.source)
 
 
-def after(order: Order, *facts: Fact) -> Order:
-    return reduce(lambda known, fact: fact(known).order, facts, order)
+def after(known: Known, *facts: Fact) -> Known:
+    return reduce(learn, facts, known)
+
+
+def placed(**changes: Any) -> Known:
+    return learn(Known(), edit(changes.pop("minutes", 0), **changes))
 
 
 def edit(minutes: int, **changes: Any) -> Fact:
-    return lambda order: fold.take_snapshot(order, {}, arrival(minutes, **changes))
+    return lambda known: fold.take_snapshot(known.order, known.source, {}, arrival(minutes, **changes))
 
 
-def match(content: int = 1, version: int = 0, *, known: bool = True) -> Fact:
-    holds = () if known else (Hold("sku_unknown", ("a",), sentence="No such SKU"),)
-    return lambda order: fold.take_match(order, Match(content, version, known, holds))
+def match(content: int = 1, version: int = 0, *, found: bool = True) -> Fact:
+    holds = () if found else (Hold("sku_unknown", ("a",), sentence="No such SKU"),)
+    return lambda known: fold.take_match(known.order, Match(content, version, found, holds))
 
 
 def reserve(content: int = 1, version: int = 0, *, enough: bool = True) -> Fact:
-    return lambda order: fold.take_reservation(order, Reservation(content, 0, version, enough, ("1 of SKU",)))
+    return lambda known: fold.take_reservation(known.order, Reservation(content, 0, version, enough, ("1 of SKU",)))
 
 
 def request(revision: int = 1, **units: int) -> Fact:
-    return lambda order: fold.take_request(order, revision, Request("Depot", units or {"a": 1}))
+    return lambda known: fold.take_request(known.order, revision, Request("Depot", units or {"a": 1}))
 
 
 def accept(revision: int = 1) -> Fact:
-    return lambda order: fold.take_acceptance(order, revision)
+    return lambda known: fold.take_acceptance(known.order, revision)
 
 
 def reject(revision: int = 1) -> Fact:
-    return lambda order: fold.take_rejection(order, revision, Rejection("Depot", "no"))
+    return lambda known: fold.take_rejection(known.order, revision, Rejection("Depot", "no"))
 
 
 def ship(name: str = "S", **units: int) -> Fact:
     parcel = Package("1", "", "", "", units or {"a": 1})
-    return lambda order: fold.take_shipment(order, name, Shipment(1, NOON, (parcel,)))
+    return lambda known: fold.take_shipment(known.order, name, Shipment(1, NOON, (parcel,)))
 
 
 def void(name: str = "S", *, reship: bool = False) -> Fact:
-    return lambda order: fold.take_void(order, name, reship)
+    return lambda known: fold.take_void(known.order, name, reship)
 
 
 def deliver(name: str = "S") -> Fact:
-    return lambda order: fold.take_delivery(order, name)
+    return lambda known: fold.take_delivery(known.order, name)
 
 
 def settle(content: int, version: int = 1, **standing: int) -> Fact:
-    return lambda order: fold.take_settlement(order, Settlement(version, content, False, standing))
+    return lambda known: fold.take_settlement(known.order, Settlement(version, content, False, standing))
 
 
 def track(state: Any = "done") -> Fact:
-    return lambda order: fold.take_tracking(order, "S/1", Tracking(state))
+    return lambda known: fold.take_tracking(known.order, "S/1", Tracking(state))
 
 
-def cancel(order: Order) -> Step:
-    return fold.take_cancel(order)
+def cancel(known: Known) -> Step:
+    return fold.take_cancel(known.order)
+
+
+def status(known: Known) -> str:
+    return status_of(known.order)
 
 
 def test_before_its_content_an_order_is_received() -> None:
-    assert status(Order()) == "received"
-    assert status(after(Order(), cancel)) == "received"
+    assert status(Known()) == "received"
+    assert status(after(Known(), cancel)) == "received"
 
 
 def test_a_new_order_is_matching_then_reserving_then_outstanding() -> None:
@@ -196,15 +216,15 @@ def test_an_edit_that_removes_everything_cancels_and_one_that_removes_the_rest_e
 
 
 def test_a_test_order_is_rejected_and_never_told() -> None:
-    step = fold.take_snapshot(Order(), None, arrival(test=True))
-    assert (status(step.order), step.state, step.order.published.order_version) == ("rejected", None, 0)
+    step = edit(0, test=True)(Known())
+    assert (status_of(step.order), step.state, step.order.published.order_version) == ("rejected", None, 0)
 
 
 def test_holds_of_a_finished_order_are_not_shown_but_stand() -> None:
     """A void brings the units back: fulfillment must not ask for them while the order is unpaid."""
     order = after(placed(), request(), ship(), edit(1, paid=False))
-    assert (status(order), shown_holds(order, status(order))) == ("shipped", ())
-    assert [hold.code for hold in holds_of(order, 1)] == ["payment"]
+    assert (status(order), shown_holds(order.order, status(order))) == ("shipped", ())
+    assert [hold.code for hold in holds_of(order.order, 1)] == ["payment"]
 
 
 def test_tracking_does_not_move_the_status() -> None:
@@ -228,7 +248,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Fact], list[Fact]]:
     facts += [settle(draw(st.integers(1, 3)), n + 1, **draw(units)) for n in range(draw(quantities))]
     facts += [reject(n) for n in draw(st.sets(st.integers(1, 3)))]
     versions = draw(st.sets(st.tuples(st.integers(1, 3), st.integers(0, 2))))
-    facts += [match(*version, known=draw(st.booleans())) for version in versions]
+    facts += [match(*version, found=draw(st.booleans())) for version in versions]
     facts += [reserve(*version, enough=draw(st.booleans())) for version in versions]
     facts += [accept(n) for n in draw(st.sets(st.integers(1, 3)))]
     facts += [deliver(name) for name in draw(st.sets(st.sampled_from("STU")))]
@@ -254,8 +274,9 @@ def test_any_order_of_arrival_ends_in_the_same_status_and_the_same_holds(
     second = after(placed(a=1, b=2, minutes=-1), *mixed)
     assert status(first) == status(second)
     assert status(first) in STATUSES
-    assert holds_of(first, first.published.content_version) == holds_of(second, second.published.content_version)
-    assert first.published.content_version == second.published.content_version
+    version = first.order.published.content_version
+    assert version == second.order.published.content_version
+    assert holds_of(first.order, version) == holds_of(second.order, version)
 
 
 @given(histories(), st.randoms(use_true_random=False))
@@ -269,5 +290,5 @@ def test_every_fact_told_twice_changes_nothing(history: tuple[list[Fact], list[F
         step = fact(order)
         assert step.state is None
         assert replace(step.order, refetching=False, arrived_meanwhile=False) == replace(
-            order, refetching=False, arrived_meanwhile=False
+            order.order, refetching=False, arrived_meanwhile=False
         )

@@ -6,49 +6,29 @@ anything that fulfilment or our own writes change in the channel.
 
 from typing import Any
 
-from order_ingest.domain.order import Arrival, Line, Order, Snapshot, Units
+from order_ingest.domain.order import Line, Snapshot, Units
 
 
-def wanted_of_line(line: Line, before_import: Units) -> int:
-    """Units of a line that are ours to ship: kept, and not shipped before the order was imported."""
-    if not line.requires_shipping:
-        return 0
-    return max(line.kept - before_import.get(line.line_id, 0), 0)
+def wanted_of(source: Snapshot, before_import: Units) -> dict[str, int]:
+    """Units by line that are ours to ship: kept, and not shipped before the order was imported."""
+    return {line.line_id: _wanted(line, before_import) for line in source.lines}
 
 
-def wanted_of(order: Order) -> dict[str, int]:
-    """Units wanted by line; nothing of a cancelled order."""
-    if order.source is None or order.cancelled:
-        return {}
-    return {line.line_id: wanted_of_line(line, order.before_import) for line in order.source.lines}
+def _wanted(line: Line, before_import: Units) -> int:
+    return max(line.kept - before_import.get(line.line_id, 0), 0) if line.requires_shipping else 0
 
 
-def content_of(order: Order) -> tuple[Any, ...] | None:
-    """The canonical content, to be compared."""
-    source = order.source
-    if source is None:
-        return None
+def content_of(source: Snapshot) -> tuple[Any, ...]:
+    """The canonical content beside what is wanted, to be compared."""
     lines = [
         (line.line_id, line.position, line.listing_id, line.sku, line.title, line.quantity, line.requires_shipping,
          line.unit_price)
         for line in source.lines
     ]  # fmt: skip
-    wanted = wanted_of(order)
-    return source.number, source.placed_at, source.total, source.currency, order.cancelled, lines, wanted
+    return source.number, source.placed_at, source.total, source.currency, lines
 
 
-def content_changed(before: Order, after: Order) -> bool:
-    """Whether a fold changed the content."""
-    if after.source is before.source and after.cancelled == before.cancelled:
-        return False
-    return content_of(before) != content_of(after)
-
-
-def says_the_same(known: Snapshot, new: Arrival, same_recipient: bool) -> bool:
-    """Whether two states with the same time agree in all that matters here."""
-    return same_recipient and _meaning(known) == _meaning(new.snapshot)
-
-
-def _meaning(snapshot: Snapshot) -> tuple[Any, ...]:
-    return (snapshot.number, snapshot.placed_at, snapshot.paid, snapshot.cancelled, snapshot.test, snapshot.total,
-            snapshot.currency, snapshot.lines)  # fmt: skip
+def meaning_of(source: Snapshot) -> tuple[Any, ...]:
+    """What two states with the same time must agree in."""
+    return (source.number, source.placed_at, source.paid, source.cancelled, source.test, source.total, source.currency,
+            source.lines)  # fmt: skip

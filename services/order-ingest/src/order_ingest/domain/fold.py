@@ -7,7 +7,7 @@ Facts may come in any order and more than once. Every change of what others see 
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from order_ingest.domain.content import content_changed, says_the_same, wanted_of
+from order_ingest.domain.content import content_of, meaning_of, wanted_of
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, holds_of
 from order_ingest.domain.order import (
     Arrival,
@@ -22,6 +22,7 @@ from order_ingest.domain.order import (
     Reservation,
     Settlement,
     Shipment,
+    Snapshot,
     Tracking,
 )
 
@@ -40,32 +41,30 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Step:
     """The outcome of one fact. `taken` says whether it changed anything; `state` is the event to publish with the
-    order as it is now; `recipient` is a new recipient to store and to publish."""
+    order as it is now; `source` and `recipient` replace what was kept beside the order."""
 
     order: Order
     taken: bool = False
     state: StateKind | None = None
+    source: Snapshot | None = None
     recipient: Recipient | None = None
     refunds: tuple[Refund, ...] = ()
     notes: tuple[Note, ...] = ()
 
 
-def publish_state(before: Order, after: Order, notes: tuple[Note, ...] = ()) -> Step:
-    """Tell the order's whole state if it changed."""
+def publish_state(before: Order, after: Order, *, changed: bool = False, notes: tuple[Note, ...] = ()) -> Step:
+    """Tell the order's whole state if it changed; `changed` when its content did."""
     if not after.ours:
         return Step(after, taken=True, notes=notes)
     old = before.published
-    changed = old.order_version == 0 or content_changed(before, after)
+    changed = changed or old.order_version == 0
     content_version = old.content_version + changed
     holds = holds_of(after, content_version)
     keys = tuple(hold.key for hold in holds)
     if not changed and keys == old.holds and after.answered == old.answered:
         return Step(after, taken=True, notes=notes)
-    after = replace(
-        after,
-        ever_wanted=after.ever_wanted or (changed and any(wanted_of(after).values())),
-        published=Published(old.order_version + 1, content_version, keys, after.answered),
-    )
+    published = Published(old.order_version + 1, content_version, keys, after.answered)
+    after = replace(after, ever_wanted=after.ever_wanted or any(after.wanted.values()), published=published)
     kind = _kind(after, changed, old)
     if changed:
         notes += (Note(kind),)
@@ -90,48 +89,63 @@ def _hold_notes(before: Order, holds: tuple[Hold, ...], changed: bool) -> tuple[
 
 
 # ------------------------------------------------------------------ the channel's word
-def take_snapshot(order: Order, known: Recipient | None, new: Arrival) -> Step:
-    """The newest `updated_at` wins; a tie that says something else is read again from the channel."""
-    old = order.source
+def take_snapshot(order: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:
+    """The newest `updated_at` wins; a tie that says something else is read again from the channel. `old` and `known`
+    are the snapshot and the recipient that are kept."""
     if old is None or new.snapshot.updated_at > old.updated_at:
-        return _adopt(replace(order, arrived_meanwhile=order.refetching), order, known, new)
-    if new.snapshot.updated_at < old.updated_at or says_the_same(old, new, new.recipient == known):
+        return _adopt(replace(order, arrived_meanwhile=order.refetching), order, old, known, new)
+    if new.snapshot.updated_at < old.updated_at:
+        return Step(order)
+    if new.recipient == known and meaning_of(new.snapshot) == meaning_of(old):
         return Step(order)
     if order.refetching:
         return Step(replace(order, arrived_meanwhile=True), taken=not order.arrived_meanwhile)
     return Step(replace(order, refetching=True), taken=True, notes=(Note("tie"),))
 
 
-def take_answer(order: Order, known: Recipient | None, answer: Arrival | None) -> Step:
+def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, answer: Arrival | None) -> Step:
     """What the channel said when it was read again: it wins, unless another state arrived since; then it is read once
     more. None when the channel could not say."""
     if order.arrived_meanwhile:
         return Step(replace(order, arrived_meanwhile=False), taken=True)
     done = replace(order, refetching=False)
-    if answer is None or (order.source is not None and answer.snapshot.updated_at < order.source.updated_at):
+    if answer is None or (old is not None and answer.snapshot.updated_at < old.updated_at):
         return Step(done, taken=True)
-    step = _adopt(done, order, known, answer)
+    step = _adopt(done, order, old, known, answer)
     return replace(step, notes=(Note("read_again"), *step.notes))
 
 
-def _adopt(base: Order, before: Order, known: Recipient | None, new: Arrival) -> Step:
-    first = before.source is None
+def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:
+    source = new.snapshot
+    cancelled = before.cancelled or source.cancelled
+    before_import = before.before_import if before.known else new.fulfilled
+    wanted = {} if cancelled else wanted_of(source, before_import)
+    recorded = not before.ours or new.recipient != known
     after = replace(
         base,
-        source=new.snapshot,
-        cancelled=before.cancelled or new.snapshot.cancelled,
-        before_import=dict(new.fulfilled) if first else before.before_import,
+        known=True,
+        test=source.test,
+        paid=source.paid,
+        addressed=source.addressed,
+        cancelled=cancelled,
+        wanted=wanted,
+        before_import=before_import,
         refunds=_refund_ids(before, new),
+        recipient_version=before.recipient_version + recorded,
     )
-    recorded = not before.ours or new.recipient != known
-    if recorded:
-        after = replace(after, recipient_version=before.recipient_version + 1)
-    notes: tuple[Note, ...] = (Note("test"),) if first and not after.ours else ()
-    if recorded and before.ours:
-        notes += (Note("recipient"),)
+    changed = (
+        old is None or (wanted, cancelled) != (before.wanted, before.cancelled) or content_of(source) != content_of(old)
+    )
     fresh = _fresh_refunds(before, new) if before.ours else ()
-    step = publish_state(before, after, notes + tuple(Note("refunded", refund=refund) for refund in fresh))
-    return replace(step, recipient=new.recipient if recorded else None, refunds=fresh)
+    step = publish_state(before, after, changed=changed, notes=_arrival_notes(before, after, recorded, fresh))
+    return replace(step, source=source, recipient=new.recipient if recorded else None, refunds=fresh)
+
+
+def _arrival_notes(before: Order, after: Order, recorded: bool, fresh: tuple[Refund, ...]) -> tuple[Note, ...]:
+    notes = [Note("test")] if not before.known and not after.ours else []
+    if recorded and before.ours:
+        notes.append(Note("recipient"))
+    return (*notes, *(Note("refunded", refund=refund) for refund in fresh))
 
 
 def _refund_ids(before: Order, new: Arrival) -> tuple[str, ...]:
@@ -149,8 +163,8 @@ def take_cancel(order: Order) -> Step:
     """The channel cancelled the order without telling its content; before the content is known, this waits for it."""
     if order.cancelled:
         return Step(order)
-    notes = (Note("tombstone"),) if order.source is None else ()
-    return publish_state(order, replace(order, cancelled=True), notes)
+    notes = () if order.known else (Note("tombstone"),)
+    return publish_state(order, replace(order, cancelled=True, wanted={}), changed=True, notes=notes)
 
 
 def observe(order: Order, observing: str) -> Step:
@@ -165,7 +179,7 @@ def answer_rejection(order: Order) -> Step:
     newest = max(order.rejected, default=0)
     if newest <= order.answered:
         return Step(order)
-    return publish_state(order, replace(order, answered=newest), (Note("answered"),))
+    return publish_state(order, replace(order, answered=newest), notes=(Note("answered"),))
 
 
 # ------------------------------------------------------------------ milestones

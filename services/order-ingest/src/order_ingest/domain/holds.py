@@ -1,6 +1,5 @@
 """Why an order waits: the open holds, a pure function of what is stored of it."""
 
-from order_ingest.domain.content import wanted_of
 from order_ingest.domain.order import Hold, Order
 
 OBSERVING = "observing"
@@ -21,19 +20,18 @@ NOTHING_TO_EXPLAIN = frozenset(
 def holds_of(order: Order, content_version: int) -> tuple[Hold, ...]:
     """The open holds. Those of sku-matcher and inventory count for this content version only. An order of which
     nothing is wanted has none; what has shipped does not matter, because a voided shipment is wanted again."""
-    source = order.source
-    if source is None or not any(wanted_of(order).values()):
+    if not any(order.wanted.values()):
         return ()
     holds = []
     if order.observing:
         holds.append(Hold(OBSERVING, quantities={"channel": order.observing}))
-    if not source.paid:
+    if not order.paid:
         holds.append(Hold(PAYMENT))
     if order.match.content_version == content_version and not order.match.matched:
         holds += order.match.holds
     if order.reservation.content_version == content_version and not order.reservation.reserved:
         holds.append(Hold(STOCK, quantities={"shortages": "; ".join(order.reservation.shortages)}))
-    if not source.addressed:
+    if not order.addressed:
         holds.append(Hold(ADDRESS_MISSING))
     newest = max(order.rejected, default=0)
     if newest > order.answered:

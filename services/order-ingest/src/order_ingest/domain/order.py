@@ -192,17 +192,23 @@ class Tracking:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """Everything that is stored of one order.
+    """What decides where an order stands. The channel's newest snapshot and the recipient are kept beside it: only
+    what the channel says can change them, and milestones need neither.
 
+    `known`: content has come. `wanted`: units of each line that are ours to ship, none once it is cancelled.
     `cancelled` is also the tombstone of an order whose content has not come; `observing` is the channel's name while
     it only observes, else blank; `before_import` are the units that the first snapshot said had shipped; `voids` tell
     for each voided shipment whether its units are shipped again under the same revision.
     """
 
-    source: Snapshot | None = None
-    before_import: Units = field(default_factory=dict)
-    ever_wanted: bool = False
+    known: bool = False
+    test: bool = False
+    paid: bool = False
+    addressed: bool = False
     cancelled: bool = False
+    wanted: Units = field(default_factory=dict)
+    ever_wanted: bool = False
+    before_import: Units = field(default_factory=dict)
     observing: str = ""
     refetching: bool = False
     arrived_meanwhile: bool = False
@@ -224,7 +230,7 @@ class Order:
     @property
     def ours(self) -> bool:
         """Whether the order is told to anybody: a test order is stored and goes nowhere."""
-        return self.source is not None and (not self.source.test or self.published.order_version > 0)
+        return self.known and (not self.test or self.published.order_version > 0)
 
 
 def parcel_key(shipment_id: str, package_ref: str) -> str:

@@ -1,6 +1,5 @@
 """The operator's word for where an order stands: a pure function of stored milestones, so that it cannot regress."""
 
-from order_ingest.domain.content import wanted_of
 from order_ingest.domain.holds import holds_of
 from order_ingest.domain.order import Order, Units, shipped_net
 
@@ -25,15 +24,15 @@ OPEN = ("matching", "reserving", "outstanding", "partially_shipped", "on_hold", 
 
 def status(order: Order) -> str:
     """One of STATUSES."""
-    if order.source is None:
+    if not order.known:
         return "received"
     if not order.ours:
         return "rejected"
-    wanted, left = wanted_of(order), shipped_net(order)
+    wanted, left = order.wanted, shipped_net(order)
     if not any(wanted.values()):
         return _nothing_wanted(order, left)
     standing = order.settlement.standing if _settled(order) else {}
-    goal = {line_id: max(units, standing.get(line_id, 0)) for line_id, units in (dict(standing) | wanted).items()}
+    goal = {line_id: max(units, standing.get(line_id, 0)) for line_id, units in {**standing, **wanted}.items()}
     if all(left.get(line_id, 0) >= units for line_id, units in goal.items()):
         return _arrived(order)
     if any(left.values()):
@@ -66,7 +65,7 @@ def _arrived(order: Order) -> str:
     return "shipped" if on_the_way else "delivered"
 
 
-def _destination_has_it(order: Order, wanted: dict[str, int]) -> bool:
+def _destination_has_it(order: Order, wanted: Units) -> bool:
     """Whether a destination took a request for all that is wanted: a hold that comes later stops nothing."""
     newest = max(order.requested, default=0)
     if newest not in order.accepted or newest in order.rejected:

@@ -86,7 +86,8 @@ async def next_to_reconsider(tx: Tx) -> UUID | None:
 
 
 async def page_to_reconsider(tx: Tx, channel_id: UUID, limit: int) -> Sequence[Row]:
-    """The next open orders of a channel that waits to be judged again, locked; empty when there are no more."""
+    """The next open orders of a channel that waits to be judged again, locked, without their sources; empty when there
+    are no more."""
     cursor = await tx.rows(LOCK_RECONSIDERATION, channel_id=channel_id)
     if not cursor:
         return []

@@ -1,6 +1,7 @@
 """Orders as the two JSON documents of their row and back; a document may lack what a later version of the code adds."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -24,10 +25,8 @@ from order_ingest.domain.order import (
 Document = Mapping[str, Any]
 
 
-def source_document(source: Snapshot | None) -> dict[str, Any] | None:
+def source_document(source: Snapshot) -> dict[str, Any]:
     """What the channel says."""
-    if source is None:
-        return None
     return {
         "updated_at": source.updated_at,
         "number": source.number,
@@ -78,83 +77,62 @@ def _line(line: Document) -> Line:
     )
 
 
-PLAIN = (
-    "before_import",
-    "ever_wanted",
-    "cancelled",
-    "observing",
-    "recipient_version",
-    "refunds",
-    "published",
-    "match",
-    "reservation",
-    "settlement",
-    "accepted",
-    "shipments",
-    "voids",
-    "delivered",
-    "tracking",
-    "answered",
+NOTHING = Order()
+PLAIN = tuple(
+    one.name for one in fields(Order) if one.name not in ("refetching", "arrived_meanwhile", "requested", "rejected")
 )
-"""Fields that are JSON as they are (orjson writes dataclasses); `requested` and `rejected` are keyed by number."""
+"""Fields that are JSON as they are (orjson writes dataclasses); `requested` and `rejected` are keyed by number, the
+other two are columns of their own."""
 
 
 def progress_document(order: Order) -> dict[str, Any]:
-    """What became of the order; empty fields are left out."""
-    document = {name: value for name in PLAIN if (value := getattr(order, name))}
-    for name in ("requested", "rejected"):
-        by_revision = getattr(order, name)
-        if by_revision:
-            document[name] = {str(revision): value for revision, value in by_revision.items()}
+    """What became of the order; what is still as it began is left out."""
+    document = {name: value for name in PLAIN if (value := getattr(order, name)) != getattr(NOTHING, name)}
+    if order.requested:
+        document["requested"] = {str(revision): value for revision, value in order.requested.items()}
+    if order.rejected:
+        document["rejected"] = {str(revision): value for revision, value in order.rejected.items()}
     return document
 
 
-def order_of(source: Document | None, progress: Document, *, refetching: bool, again: bool) -> Order:
+def order_of(progress: Document, *, refetching: bool, again: bool) -> Order:
     """The order in a row."""
-    get = progress.get
-    return Order(
-        source=None if source is None else source_of(source),
-        before_import=get("before_import") or {},
-        ever_wanted=get("ever_wanted", False),
-        cancelled=get("cancelled", False),
-        observing=get("observing", ""),
-        refetching=refetching,
-        arrived_meanwhile=again,
-        recipient_version=get("recipient_version", 0),
-        refunds=tuple(get("refunds", ())),
-        published=_published(get("published")),
-        match=_match(get("match")),
-        reservation=_reservation(get("reservation")),
-        settlement=Settlement(**get("settlement", {})),
-        requested={int(key): Request(**value) for key, value in get("requested", {}).items()},
-        accepted=tuple(get("accepted", ())),
-        rejected={int(key): Rejection(**value) for key, value in get("rejected", {}).items()},
-        shipments={key: _shipment(value) for key, value in get("shipments", {}).items()},
-        voids=get("voids") or {},
-        delivered=tuple(get("delivered", ())),
-        tracking={key: Tracking(**value) for key, value in get("tracking", {}).items()},
-        answered=get("answered", 0),
-    )
+    values: dict[str, Any] = dict(progress)
+    for name, read in READERS.items():
+        if name in values:
+            values[name] = read(values[name])
+    return Order(refetching=refetching, arrived_meanwhile=again, **values)
 
 
-def _published(document: Document | None) -> Published:
-    if document is None:
-        return Published()
+def _published(document: Document) -> Published:
     holds = tuple(document["holds"])
     return Published(document["order_version"], document["content_version"], holds, document["answered"])
 
 
-def _match(document: Document | None) -> Match:
-    if document is None:
-        return Match()
+def _match(document: Document) -> Match:
     holds = tuple(Hold(**(hold | {"lines": tuple(hold["lines"])})) for hold in document["holds"])
     return Match(document["content_version"], document["match_version"], document["matched"], holds)
 
 
-def _reservation(document: Document | None) -> Reservation:
-    return Reservation() if document is None else Reservation(**{**document, "shortages": tuple(document["shortages"])})
+def _reservation(document: Document) -> Reservation:
+    return Reservation(**{**document, "shortages": tuple(document["shortages"])})
 
 
 def _shipment(document: Document) -> Shipment:
     packages = tuple(Package(**package) for package in document["packages"])
     return Shipment(document["revision"], datetime.fromisoformat(document["dispatched_at"]), packages)
+
+
+READERS: dict[str, Callable[[Any], Any]] = {
+    "refunds": tuple,
+    "published": _published,
+    "match": _match,
+    "reservation": _reservation,
+    "settlement": lambda document: Settlement(**document),
+    "requested": lambda document: {int(key): Request(**value) for key, value in document.items()},
+    "accepted": tuple,
+    "rejected": lambda document: {int(key): Rejection(**value) for key, value in document.items()},
+    "shipments": lambda document: {key: _shipment(value) for key, value in document.items()},
+    "delivered": tuple,
+    "tracking": lambda document: {key: Tracking(**value) for key, value in document.items()},
+}

@@ -1,7 +1,7 @@
 """Orders, their recipients and their timelines: loaded and saved by the batch, in a fixed number of statements."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,19 +13,11 @@ from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import columns
 from order_ingest.domain.holds import shown_holds
-from order_ingest.domain.order import Order, Recipient
+from order_ingest.domain.order import Order, Recipient, Snapshot
 from order_ingest.domain.status import status
-from order_ingest.store.documents import order_of, progress_document, source_document
+from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 
-COLUMNS = "order_id, channel_id, channel_kind, external_id, source, progress, refetch_due_at, refetch_again"
-ADD_STUBS = text("""
-    INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key)
-    SELECT k.order_id, k.channel_id, k.channel_kind, k.external_id, k.external_id, lower(k.external_id)
-    FROM unnest(CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:channel_kind AS text[]),
-                CAST(:external_id AS text[])) AS k(order_id, channel_id, channel_kind, external_id)
-    ORDER BY k.channel_id, k.external_id
-    ON CONFLICT DO NOTHING
-""")
+COLUMNS = "order_id, channel_id, channel_kind, external_id, progress, refetch_due_at, refetch_again"
 LOCK_BY_KEYS = text("""
     SELECT o.order_id, o.channel_id, o.channel_kind, o.external_id, o.source, o.progress, o.refetch_due_at,
            o.refetch_again
@@ -36,6 +28,26 @@ LOCK_BY_KEYS = text("""
 LOCK_BY_IDS = text(f"""
     SELECT {COLUMNS} FROM orders WHERE order_id = ANY(CAST(:order_ids AS uuid[])) ORDER BY order_id FOR UPDATE
 """)  # noqa: S608
+SOURCES = text("SELECT order_id, source FROM orders WHERE order_id = ANY(CAST(:order_ids AS uuid[]))")
+ADD = text("""
+    INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status,
+                        hold_codes, source, progress, refetch_due_at, refetch_again)
+    SELECT s.order_id, s.channel_id, s.channel_kind, s.external_id, s.number, s.number_key, s.placed_at, s.status,
+           string_to_array(s.hold_codes, ' '), s.source, s.progress, CASE WHEN s.refetching THEN now() END,
+           s.refetch_again
+    FROM unnest(CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:channel_kind AS text[]),
+                CAST(:external_id AS text[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
+                CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
+                CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
+                CAST(:refetch_again AS bool[]))
+         AS s(order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status, hold_codes,
+              source, progress, refetching, refetch_again)
+    ORDER BY s.channel_id, s.external_id
+    ON CONFLICT DO NOTHING
+""")
+RUN_AGAIN = text("""
+    DO $$ BEGIN RAISE EXCEPTION 'two imports met at the same new order' USING ERRCODE = 'serialization_failure'; END $$
+""")
 SAVE_WHOLE = text("""
     UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
         hold_codes = string_to_array(s.hold_codes, ' '), source = s.source, progress = s.progress,
@@ -85,13 +97,15 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One order as stored, locked."""
+    """One order as stored, locked. `source` is None where none has come or it was not loaded; `fresh`: not stored."""
 
     order_id: UUID
     channel_id: UUID
     channel_kind: str
     external_id: str
     order: Order
+    source: Snapshot | None = None
+    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,41 +120,62 @@ class Entry:
     cause: UUID | None
 
 
-async def lock_by_keys(tx: Tx, keys: Collection[Key]) -> dict[tuple[UUID, str], Row]:
-    """Lock orders by channel and external id; those not there yet are added as stubs. An existing row's id wins."""
-    wanted = columns(list(keys), "order_id", "channel_id", "channel_kind", "external_id")
-    await tx.run(ADD_STUBS, **wanted)
-    rows = await tx.rows(LOCK_BY_KEYS, channel_id=wanted["channel_id"], external_id=wanted["external_id"])
-    return {(row.channel_id, row.external_id): row_of(row) for row in rows}
+async def lock_by_keys(tx: Tx, keys: Mapping[tuple[UUID, str], Key]) -> dict[tuple[UUID, str], Row]:
+    """Lock orders by channel and external id, with their sources; one not there yet comes back fresh. An existing
+    row's id wins over the key's."""
+    wanted = columns(list(keys.values()), "channel_id", "external_id")
+    rows = {
+        name: Row(k.order_id, k.channel_id, k.channel_kind, k.external_id, Order(), fresh=True)
+        for name, k in keys.items()
+    }
+    for row in await tx.rows(LOCK_BY_KEYS, **wanted):
+        source = None if row.source is None else source_of(row.source)
+        rows[row.channel_id, row.external_id] = replace(row_of(row), source=source)
+    return rows
 
 
 async def lock_by_ids(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, Row]:
-    """Lock orders by id; unknown ones are missing from the answer."""
-    rows = await tx.rows(LOCK_BY_IDS, order_ids=sorted(set(order_ids)))
+    """Lock orders by id, without their sources; unknown ones are missing from the answer."""
+    rows = await tx.rows(LOCK_BY_IDS, order_ids=list(set(order_ids)))
     return {row.order_id: row_of(row) for row in rows}
+
+
+async def sources(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, Snapshot]:
+    """What the channels say of orders that are locked and known."""
+    rows = await tx.rows(SOURCES, order_ids=list(order_ids))
+    return {row.order_id: source_of(row.source) for row in rows if row.source is not None}
 
 
 def row_of(row: SqlRow[Any]) -> Row:
     """The order in a row that holds COLUMNS."""
-    refetching = row.refetch_due_at is not None
-    order = order_of(row.source, row.progress, refetching=refetching, again=row.refetch_again)
+    order = order_of(row.progress, refetching=row.refetch_due_at is not None, again=row.refetch_again)
     return Row(row.order_id, row.channel_id, row.channel_kind, row.external_id, order)
 
 
+async def add(tx: Tx, rows: Sequence[Row]) -> None:
+    """Write fresh orders. When somebody else added one of them since, the batch runs again and finds it: nothing else
+    can lock what is not there yet, and a stub for each new order would double what an import writes."""
+    names = columns(rows, "channel_id", "channel_kind", "external_id")
+    if await tx.run(ADD, **names, **_whole(rows)) < len(rows):
+        await tx.run(RUN_AGAIN)
+
+
 async def save_whole(tx: Tx, rows: Sequence[Row]) -> None:
-    """Write orders of which anything may have changed."""
-    sources = [row.order.source for row in rows]
-    numbers = [row.external_id if s is None else s.number for row, s in zip(rows, sources, strict=True)]
-    await tx.run(
-        SAVE_WHOLE,
-        number=numbers,
-        number_key=[number_key(number) for number in numbers],
-        placed_at=[None if s is None else s.placed_at for s in sources],
-        source=[source_document(s) for s in sources],
-        refetching=[row.order.refetching for row in rows],
-        refetch_again=[row.order.arrived_meanwhile for row in rows],
-        **_progress(rows),
-    )
+    """Write stored orders of which anything may have changed; their sources are loaded."""
+    await tx.run(SAVE_WHOLE, **_whole(rows))
+
+
+def _whole(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    told = [row.source for row in rows]
+    numbers = [row.external_id if s is None else s.number for row, s in zip(rows, told, strict=True)]
+    return _progress(rows) | {
+        "number": numbers,
+        "number_key": [number_key(number) for number in numbers],
+        "placed_at": [None if s is None else s.placed_at for s in told],
+        "source": [None if s is None else source_document(s) for s in told],
+        "refetching": [row.order.refetching for row in rows],
+        "refetch_again": [row.order.arrived_meanwhile for row in rows],
+    }
 
 
 async def save_progress(tx: Tx, rows: Sequence[Row]) -> None:
@@ -169,13 +204,13 @@ def number_key(number: str) -> str:
 
 async def recipients(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, Recipient]:
     """The recipients of orders that are locked."""
-    rows = await tx.rows(RECIPIENTS, order_ids=sorted(order_ids))
+    rows = await tx.rows(RECIPIENTS, order_ids=list(order_ids))
     return {row.order_id: row.recipient for row in rows}
 
 
 async def save_recipients(tx: Tx, found: Mapping[UUID, tuple[int, Recipient]]) -> None:
     """Write recipients with their versions."""
-    ids = sorted(found)
+    ids = list(found)
     await tx.run(
         SAVE_RECIPIENTS,
         order_id=ids,

@@ -1,6 +1,7 @@
 """What the API reads: lists by keyset, newest first, and one order with its timeline. Lists hold no personal data."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -9,6 +10,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy import TextClause, text
 
 from crossdock.messaging.transaction import Tx
+from order_ingest.store.documents import source_of
 from order_ingest.store.orders import COLUMNS, Row, number_key, row_of
 
 LISTED = """order_id, channel_id, channel_kind, external_id, number, placed_at, status, hold_codes,
@@ -20,7 +22,7 @@ FILTERS = {
     "hold": "hold_codes @> ARRAY[CAST(:hold AS text)] AND hold_codes <> '{}'",
     "number": "number_key LIKE :number",
 }
-ONE = text(f"SELECT {COLUMNS}, status FROM orders WHERE order_id = :order_id")  # noqa: S608
+ONE = text(f"SELECT {COLUMNS}, source, status FROM orders WHERE order_id = :order_id")  # noqa: S608
 IDS_OF_NUMBER = text("SELECT order_id FROM orders WHERE number_key = :key ORDER BY order_id DESC LIMIT 10")
 TIMELINE = text("""
     SELECT id, at, kind, sentence, source, cause FROM timeline WHERE order_id = :order_id
@@ -63,7 +65,10 @@ async def ids_of_number(tx: Tx, number: str) -> list[UUID]:
 async def one(tx: Tx, order_id: UUID) -> tuple[Row, str] | None:
     """One order and its status."""
     rows = await tx.rows(ONE, order_id=order_id)
-    return (row_of(rows[0]), rows[0].status) if rows else None
+    if not rows:
+        return None
+    source = None if rows[0].source is None else source_of(rows[0].source)
+    return replace(row_of(rows[0]), source=source), rows[0].status
 
 
 async def timeline(tx: Tx, order_id: UUID, limit: int) -> Sequence[SqlRow[Any]]:

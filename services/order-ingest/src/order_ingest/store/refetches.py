@@ -1,13 +1,13 @@
 """Orders that are read again from their channels: claimed with a lease, finished by whoever still holds it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from order_ingest.store.orders import COLUMNS, Row, row_of
+from order_ingest.store.orders import COLUMNS, Row, row_of, sources
 
 CLAIM = text("""
     UPDATE orders SET refetch_token = :token, refetch_again = false, refetch_attempt = refetch_attempt + 1,
@@ -51,9 +51,10 @@ async def claim(tx: Tx, token: UUID, *, limit: int, lease_seconds: float) -> lis
 
 
 async def lock_mine(tx: Tx, token: UUID, claimed: Sequence[Refetch]) -> dict[UUID, Row]:
-    """Lock those that were claimed under this token and are not lost to somebody else since."""
-    rows = await tx.rows(LOCK_MINE, token=token, order_ids=sorted(one.order_id for one in claimed))
-    return {row.order_id: row_of(row) for row in rows}
+    """Lock those that were claimed under this token and are not lost to somebody else since, with their sources."""
+    rows = await tx.rows(LOCK_MINE, token=token, order_ids=[one.order_id for one in claimed])
+    found = await sources(tx, [row.order_id for row in rows])
+    return {row.order_id: replace(row_of(row), source=found.get(row.order_id)) for row in rows}
 
 
 async def finish(tx: Tx, done: Sequence[UUID], later: Mapping[UUID, float]) -> None:
