@@ -31,7 +31,7 @@ from crossdock.messaging.transaction import transaction
 from crossdock.service.access import AccessClient
 from crossdock.service.app import Context
 from crossdock.service.health import Health
-from crossdock.testing.bench import HandlerBench
+from crossdock.testing.bench import HandlerBench, event_of
 from crossdock.testing.database import TestDatabase
 from fulfillment import handlers, tables, workers
 from fulfillment.settings import Settings
@@ -171,8 +171,6 @@ class Hub:
         return await self._turn(worker)
 
     async def _turn(self, worker: Callable[[Context], Any]) -> list[Event]:
-        from crossdock.testing.bench import event_of
-
         already = len(self.bench.published)
         await worker(self.context)
         return [event_of(row) for row in self.bench.published[already:] if row.exchange]
@@ -186,6 +184,11 @@ class Hub:
         ):
             async with transaction(self.bench.database) as tx:
                 await tx.run(text(statement))
+
+    async def age_doubts(self) -> None:
+        """Every doubt is an hour old."""
+        async with transaction(self.bench.database) as tx:
+            await tx.run(text("UPDATE write_back SET first_doubt_at = first_doubt_at - interval '1 h'"))
 
     async def writes(self, kind: str = "submit") -> list[dict[str, Any]]:
         """The writes of a kind, oldest first."""

@@ -91,11 +91,9 @@ class Desks:
         for tell in (*told, *more):
             self._tell(order_id, desk, tell, cause)
 
-    def settle_in(self, order_id: UUID) -> bool:
-        """Give a desk its destination, if there is one now; returns whether it has one."""
-        where = self._directory.destination_of(self.held[order_id].order.sale)
-        self.learn(order_id, DestinationFound(where))
-        return bool(where)
+    def find_destination(self, order_id: UUID) -> None:
+        """Let a desk learn where its next request goes, as the channels are now."""
+        self.learn(order_id, DestinationFound(self._directory.destination_of(self.held[order_id].order.sale)))
 
     def doubted(self, order_id: UUID, shipment_id: str) -> Whereabouts | None:
         """Where to ask about a doubted shipment, or None when it is not doubted any more."""

@@ -41,10 +41,12 @@ class Directory:
     def destination_of(self, sale: Sale | None) -> str:
         """The id of the destination for an order: the one that its channel's settings name (by id or by name), else
         the only one there is, else blank."""
-        if sale is None:
-            return ""
+        return "" if sale is None else self.destination_for(sale.channel_id)
+
+    def destination_for(self, channel_id: str) -> str:
+        """The id of the destination for what a channel sells, or blank."""
         places = self._destinations
-        named = places.chosen.get(sale.channel_id, "")
+        named = places.chosen.get(channel_id, "")
         if named:
             return named if named in places.names else places.by_name.get(named, "")
         return next(iter(places.names)) if len(places.names) == 1 else ""

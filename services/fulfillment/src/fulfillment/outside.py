@@ -30,9 +30,11 @@ from crossdock.channels.protocols import (
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.service.access import AccessClient
 from fulfillment.domain.desk import Answer
+from fulfillment.domain.protocol import is_wanted
 from fulfillment.domain.recipe import OddParcel, line_units
-from fulfillment.domain.units import NONE, Units
-from fulfillment.domain.writes import Again, Done, Doubt, Failed, Outcome, after_look
+from fulfillment.domain.units import NONE, Units, units_of
+from fulfillment.domain.writes import Again, Done, Doubt, Failed, Outcome, Withdrawn, after_look
+from fulfillment.store.desks import order_of
 
 TOKEN_REFUSED_SECONDS = 60.0
 """Wait after a fresh token was refused too: the channel's credentials need a person."""
@@ -40,11 +42,10 @@ TOKEN_REFUSED_SECONDS = 60.0
 
 async def send(access: AccessClient, write: Any, seconds: float) -> Outcome:
     """Carry out a write; at most so many seconds."""
-    if not write.connected:
-        return Failed(f"Channel {write.channel_name} was disconnected: connect it again, then retry.")
-    if write.kind == "submit" and write.recipient is None:
-        return Failed("The recipient was redacted before the request was sent.")
     try:
+        refusal = _refusal(write)
+        if refusal is not None:
+            return refusal
         async with asyncio.timeout(seconds):
             outcome: Outcome = await _with_fresh_token(access, write, _CALLS[write.kind])
             return outcome
@@ -59,8 +60,10 @@ async def look(access: AccessClient, write: Any, seconds: float, patience: float
     try:
         async with asyncio.timeout(seconds):
             found, strong, note = await _with_fresh_token(access, write, _LOOKS[write.kind])
-    except (ChannelError, UnknownChannelKind, TimeoutError) as error:
-        found, strong, note = None, False, f"{write.channel_name} could not be asked: {error or 'no answer in time'}"
+    except (ChannelError, UnknownChannelKind) as error:
+        found, strong, note = None, False, f"{write.channel_name} could not be asked: {error}"
+    except Exception as error:
+        found, strong, note = None, False, f"{write.channel_name} could not be asked ({type(error).__name__})"
     return after_look(
         found, strong=strong, note=note, looks=write.look_count, doubted_for=write.doubted_for, patience=patience
     )
@@ -97,6 +100,19 @@ def outcome_of(error: Exception, write: Any) -> Outcome:
             return Doubt(sentence)
         case _:
             return Doubt(f"The call to {write.channel_name} broke off ({type(error).__name__})")
+
+
+def _refusal(write: Any) -> Outcome | None:
+    """Why a write is not sent at all, if there is a reason."""
+    if not write.connected:
+        return Failed(f"Channel {write.channel_name} was disconnected: connect it again, then retry.")
+    if write.kind != "submit":
+        return None
+    if not is_wanted(order_of(write.order_state), units_of(write.units)):
+        return Withdrawn("It was not sent: the order was cancelled, held or reduced before.")
+    if write.recipient is None:
+        return Failed("The recipient was redacted before the request was sent.")
+    return None
 
 
 async def _with_fresh_token(

@@ -7,7 +7,7 @@ from crossdock.contracts.fulfillment import TrackingFailed, TrackingWritten
 from crossdock.messaging.transaction import Tx
 from fulfillment.desks import Desks, removal_needed
 from fulfillment.domain.desk import Answer
-from fulfillment.domain.writes import Again, Done, Doubt, Failed, Outcome, wait_before
+from fulfillment.domain.writes import Again, Done, Doubt, Failed, Outcome, Withdrawn, wait_before
 from fulfillment.store import channels, writes
 from fulfillment.store.writes import Fate
 
@@ -50,7 +50,7 @@ def fate_of(tx: Tx, result: Result) -> Fate:
             return Fate(write.id, write.lease_token, "pending", seconds, note, "", evidence)
         case Doubt(note, after, needs_person):
             return Fate(write.id, write.lease_token, "in_doubt", after, note, "", at | {"note": note}, needs_person)
-        case Failed(reason):
+        case Failed(reason) | Withdrawn(reason):
             return Fate(write.id, write.lease_token, "failed", 0.0, reason, "", at | {"note": reason})
 
 
@@ -59,6 +59,8 @@ def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome) -> None:
     if write.kind == "tracking":
         return tell_tracking(tx, held, write, outcome)
     match outcome:
+        case Withdrawn():
+            held.learn(write.order_id, Answer("withdrawn", write.revision))
         case Done(answer=Answer() as answer):
             held.learn(write.order_id, answer)
         case Failed(reason):

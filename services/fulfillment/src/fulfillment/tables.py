@@ -47,8 +47,8 @@ desk = Table(
     Column("recipient", Boolean, nullable=False, server_default=text("false")),
     Column("redacted", Boolean, nullable=False, server_default=text("false")),
     Column("destination", Text, nullable=False, server_default=""),
-    Column("homeless", Boolean, nullable=False, server_default=text("false")),
-    Index("desk_homeless", "order_id", postgresql_where=text("homeless")),
+    Column("lacks_destination", Boolean, nullable=False, server_default=text("false")),
+    Index("desk_lacks_destination", "order_id", postgresql_where=text("lacks_destination")),
 )
 recipient = Table(
     "recipient",

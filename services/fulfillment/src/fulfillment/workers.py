@@ -12,8 +12,9 @@ from crossdock.channels.http import close_client
 from crossdock.service.app import Context, Worker
 from fulfillment import excess, outside
 from fulfillment.desks import Desks
+from fulfillment.directory import Directory
 from fulfillment.recording import Result, record
-from fulfillment.store import desks, writes
+from fulfillment.store import channels, desks, writes
 
 TURN_SECONDS = 5.0
 """How long one turn of the dispatcher claims more, before it waits for what is under way: its loop is watched."""
@@ -25,7 +26,7 @@ LEASE_SLACK_SECONDS = 10.0
 """How much longer a lease lasts than the call that it covers."""
 
 LOOKS_AT_ONCE = 8
-HOMELESS_PAGE = 200
+PAGE = 200
 
 
 @asynccontextmanager
@@ -99,17 +100,19 @@ async def _look(context: Context, write: Any) -> Result:
 
 
 async def find_destinations(context: Context) -> bool:
-    """Try the orders again that lack nothing but a destination."""
-    after, found = UUID(int=0), 0
-    while True:
-        async with context.transaction() as tx:
-            page = await desks.homeless(tx, after, HOMELESS_PAGE)
-            held = await Desks.lock(tx, page, create=False)
-            found += sum(held.settle_in(order_id) for order_id in page)
-            await held.save()
-        if len(page) < HOMELESS_PAGE:
-            return found > 0
-        after = page[-1]
+    """Try the orders again that lack nothing but a destination, once there is one for them."""
+    async with context.transaction() as tx:
+        sellers = await desks.sellers_without_destination(tx)
+        if not sellers:
+            return False
+        directory = Directory.of(await channels.all_channels(tx))
+        served = [seller for seller in sellers if directory.destination_for(seller)]
+        page = await desks.orders_without_destination(tx, served, PAGE)
+        held = await Desks.lock(tx, page, create=False)
+        for order_id in page:
+            held.find_destination(order_id)
+        await held.save()
+    return len(page) == PAGE
 
 
 async def inspect_excess(context: Context) -> bool:
@@ -137,5 +140,5 @@ WORKERS = (
     Worker("dispatch", dispatch, 0.2),
     Worker("look", look, 1.0),
     Worker("inspect_excess", inspect_excess, 5.0),
-    Worker("find_destinations", find_destinations, 3.0),
+    Worker("find_destinations", find_destinations, 5.0),
 )

@@ -16,6 +16,7 @@ from crossdock.contracts.fulfillment import (
     FulfillmentRequested,
 )
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
+from crossdock.contracts.holds import HoldCode, hold
 from crossdock.contracts.order_ingest import RecipientRedacted
 from crossdock.messaging.transaction import transaction
 
@@ -283,6 +284,27 @@ async def test_an_order_that_waited_for_a_destination_goes_when_there_is_one(hub
     await hub.bench.handle("learn_channels", [ChannelConfigured(channel_version=3, mode="live", **about)])
     assert kinds(await hub.turn(workers.find_destinations)) == [FulfillmentRequested]
     assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+
+
+async def test_an_order_cancelled_before_its_request_left_is_never_asked_for(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    await hub.cancel(1)
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentCancelled)
+    assert said.standing == ()
+    assert hub.requests() == []
+
+
+async def test_an_order_held_before_its_request_left_is_asked_for_once_it_is_released(hub: Any) -> None:
+    await hub.order(1, SHIRT=1)
+    held = hub.state(1, 2, {"SHIRT": 1}, content=1, holds=(hold(HoldCode.PAYMENT),))
+    await hub.bench.handle("follow_orders", [held])
+    assert await hub.dispatch() == []
+    assert hub.requests() == []
+    await hub.bench.handle("follow_orders", [hub.state(1, 3, {"SHIRT": 1}, content=1)])
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentAccepted)
+    assert said.revision == 2
 
 
 @pytest.mark.slow

@@ -218,3 +218,21 @@ async def test_a_shipment_of_too_much_is_explained_by_its_void(hub: Any, sold: S
     assert await hub.bench.table("parked_message") == []
     await hub.dispatch()
     assert sold.told() == {"T-P2": {"SHIRT": 2}}
+
+
+async def test_what_no_look_can_tell_is_handed_to_a_person_once(hub: Any, sold: Sold) -> None:
+    await sold.ship("S1", sold.package("P1", "", SHIRT=1))
+    await hub.dispatch()
+    hub.sandbox.control(f"shopify/{SHOP}/faults", {"operation": "fulfillmentCreate", "kind": "error_500"})
+    await sold.ship("S2", sold.package("P2", "", SHIRT=1))
+    await hub.dispatch()
+    await hub.pass_time()
+    await hub.age_doubts()
+    [said] = await hub.look()
+    assert isinstance(said, TrackingFailed)
+    assert "then decide" in said.reason
+    await hub.pass_time()
+    assert await hub.look() == []  # still looked at, told once
+    [_, twin] = await hub.writes("tracking")
+    assert (twin["state"], twin["needs_person"]) == ("in_doubt", True)
+    assert await hub.dispatch() == []

@@ -128,11 +128,14 @@ class RecipientKnown:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a destination says of a revision; `cancelled` per line what will not leave. With `in_all` those are the
-    totals of a status read or a notice, in which units that came back for good are counted too. `evidence` says what a
-    look found where the destination did not answer itself."""
+    """What a destination says of a revision, or (`withdrawn`) that it was never asked.
 
-    kind: Literal["accepted", "rejected", "cancelled", "refused"]
+    `cancelled` is, per line, what will not leave. With `in_all` those are the totals of a status read or a notice, in
+    which units that came back for good are counted too. `evidence` says what a look found where the destination did
+    not answer itself.
+    """
+
+    kind: Literal["accepted", "rejected", "cancelled", "refused", "withdrawn"]
     revision: int
     cancelled: Units = NONE
     reason: str = ""

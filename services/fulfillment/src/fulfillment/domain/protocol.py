@@ -99,6 +99,8 @@ def learn_fate(desk: Desk, answer: Answer) -> tuple[Desk, list[Tell]]:
             revision, told = rejected(revision, number, stopped, reason)
         case "cancelled", ("sent" | "accepted" | "cancelling"):
             revision = replace(revision, fate="closed", cancelled=stopped)
+        case "withdrawn", "sent":
+            revision = replace(revision, fate="closed", cancelled=revision.units)
         case "refused", "cancelling":
             revision = replace(revision, fate="accepted", reason=answer.reason)
     return with_revision(desk, number, revision), told
@@ -181,6 +183,11 @@ def voided_for_good(desk: Desk, number: int) -> Units:
 def knowledge(desk: Desk) -> tuple[int, int]:
     """What is known when a cancellation is asked: news of either kind is a reason to ask again."""
     return desk.order.content_version, len(desk.voids)
+
+
+def is_wanted(order: OrderState, units: Units) -> bool:
+    """May a request that has not left yet still go? Not when its order is cancelled, held, or wants less by now."""
+    return not order.cancelled and not order.holds and not over(minus(units, order.wanted))
 
 
 def is_writing(desk: Desk) -> bool:

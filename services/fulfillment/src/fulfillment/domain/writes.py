@@ -44,7 +44,14 @@ class Failed:
     reason: str
 
 
-Outcome = Done | Again | Doubt | Failed
+@dataclass(frozen=True, slots=True)
+class Withdrawn:
+    """It was not sent, because nobody wants it any more."""
+
+    reason: str
+
+
+Outcome = Done | Again | Doubt | Failed | Withdrawn
 
 
 def wait_before(attempt: int, after: float) -> float:

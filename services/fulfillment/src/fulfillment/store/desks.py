@@ -44,13 +44,13 @@ SHIPMENTS = text("""
 SAVE = text("""
     UPDATE desk SET order_state = d.order_state, reservation = d.reservation, settlement = d.settlement,
         recipes = d.recipes, recipient_version = d.recipient_version, recipient = d.recipient, redacted = d.redacted,
-        destination = d.destination, homeless = d.homeless
+        destination = d.destination, lacks_destination = d.lacks_destination
     FROM unnest(CAST(:order_id AS uuid[]), CAST(:order_state AS jsonb[]), CAST(:reservation AS jsonb[]),
                 CAST(:settlement AS jsonb[]), CAST(:recipes AS jsonb[]), CAST(:recipient_version AS int[]),
                 CAST(:recipient AS bool[]), CAST(:redacted AS bool[]), CAST(:destination AS text[]),
-                CAST(:homeless AS bool[]))
+                CAST(:lacks_destination AS bool[]))
          AS d(order_id, order_state, reservation, settlement, recipes, recipient_version, recipient, redacted,
-              destination, homeless)
+              destination, lacks_destination)
     WHERE desk.order_id = d.order_id
 """)
 SAVE_REQUESTS = text("""
@@ -86,8 +86,14 @@ SAVE_RECIPIENTS = text("""
     ON CONFLICT (order_id) DO UPDATE SET
         recipient_version = excluded.recipient_version, redacted = excluded.redacted, recipient = excluded.recipient
 """)
-HOMELESS = text("SELECT order_id FROM desk WHERE homeless AND order_id > :after ORDER BY order_id LIMIT :limit")
-ANY_HOMELESS = text("SELECT 1 FROM desk WHERE homeless LIMIT 1")
+SELLERS_WITHOUT_DESTINATION = text("""
+    SELECT DISTINCT order_state -> 'sale' ->> 'channel_id' AS channel_id FROM desk WHERE lacks_destination
+""")
+WITHOUT_DESTINATION = text("""
+    SELECT order_id FROM desk
+    WHERE lacks_destination AND order_state -> 'sale' ->> 'channel_id' = ANY(CAST(:sellers AS text[]))
+    ORDER BY order_id LIMIT :limit
+""")
 
 
 async def lock_desks(tx: Tx, order_ids: Iterable[UUID], *, create: bool = True) -> dict[UUID, Desk]:
@@ -135,14 +141,15 @@ async def save_recipients(tx: Tx, recipients: dict[UUID, tuple[int, dict[str, An
     )
 
 
-async def homeless(tx: Tx, after: UUID, limit: int) -> list[UUID]:
-    """Orders that lack nothing but a destination, by order id from the one after `after`."""
-    return [row.order_id for row in await tx.rows(HOMELESS, after=after, limit=limit)]
+async def sellers_without_destination(tx: Tx) -> list[str]:
+    """The channels whose orders lack nothing but a destination."""
+    return [row.channel_id for row in await tx.rows(SELLERS_WITHOUT_DESTINATION)]
 
 
-async def any_homeless(tx: Tx) -> bool:
-    """Does any order wait for a destination?"""
-    return bool(await tx.rows(ANY_HOMELESS))
+async def orders_without_destination(tx: Tx, sellers: Collection[str], limit: int) -> list[UUID]:
+    """Some orders of these channels that lack nothing but a destination, oldest first."""
+    rows = await tx.rows(WITHOUT_DESTINATION, sellers=sorted(sellers), limit=limit)
+    return [row.order_id for row in rows]
 
 
 async def _with_requests(tx: Tx, rows: Sequence[Row[Any]]) -> dict[UUID, Desk]:
@@ -183,7 +190,7 @@ def _desk_columns(desks: Sequence[tuple[UUID, Desk]]) -> dict[str, list[Any]]:
         "recipient": [desk.recipient for _, desk in desks],
         "redacted": [desk.redacted for _, desk in desks],
         "destination": [desk.destination for _, desk in desks],
-        "homeless": [lacks_only_destination(desk) for _, desk in desks],
+        "lacks_destination": [lacks_only_destination(desk) for _, desk in desks],
     }
 
 
@@ -227,7 +234,7 @@ def _shipment_rows(desk: Desk) -> dict[str, dict[str, Any]]:
 def _desk(row: Row[Any], requests: Sequence[Row[Any]], shipments: Sequence[Row[Any]]) -> Desk:
     left = [(_shipment(one), one.doubted) for one in shipments if one.dispatch is not None]
     return Desk(
-        order=_order(row.order_state),
+        order=order_of(row.order_state),
         reservation=_reservation(row.reservation),
         recipient_version=row.recipient_version,
         recipient=row.recipient,
@@ -245,7 +252,8 @@ def _desk(row: Row[Any], requests: Sequence[Row[Any]], shipments: Sequence[Row[A
     )
 
 
-def _order(data: dict[str, Any] | None) -> OrderState:
+def order_of(data: dict[str, Any] | None) -> OrderState:
+    """An order's state as it is stored."""
     if data is None:
         return OrderState()
     sale = data["sale"]

@@ -36,10 +36,12 @@ def upgrade() -> None:
         sa.Column("recipient", sa.Boolean, nullable=False, server_default=sa.text("false")),
         sa.Column("redacted", sa.Boolean, nullable=False, server_default=sa.text("false")),
         sa.Column("destination", sa.Text, nullable=False, server_default=""),
-        sa.Column("homeless", sa.Boolean, nullable=False, server_default=sa.text("false")),
+        sa.Column("lacks_destination", sa.Boolean, nullable=False, server_default=sa.text("false")),
         schema=SCHEMA,
     )
-    op.create_index("desk_homeless", "desk", ["order_id"], schema=SCHEMA, postgresql_where=sa.text("homeless"))
+    op.create_index(
+        "desk_lacks_destination", "desk", ["order_id"], schema=SCHEMA, postgresql_where=sa.text("lacks_destination")
+    )
     op.create_table(
         "recipient",
         sa.Column("order_id", sa.Uuid, primary_key=True),
