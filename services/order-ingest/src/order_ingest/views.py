@@ -6,6 +6,7 @@ from typing import Any
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
 from order_ingest.store.orders import Row
+from order_ingest.store.pages import listed_row
 from order_ingest.translate import told_hold
 
 
@@ -37,8 +38,14 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
 
 
 def listed(row: Any) -> dict[str, Any]:
-    """One order in a list."""
-    return dict(row._mapping)
+    """One order in a list: what it is, where it stands, and why it waits."""
+    found = listed_row(row)
+    names = ("order_id", "channel_id", "channel", "channel_kind", "external_id", "number", "placed_at", "status")
+    return {name: getattr(row, name) for name in names} | {
+        "total": found.source and found.source.total,
+        "currency": found.source and found.source.currency,
+        "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(found.order, row.status)],
+    }
 
 
 def _lines(order: Order, source: Snapshot | None) -> list[dict[str, Any]]:

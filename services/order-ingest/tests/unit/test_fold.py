@@ -180,7 +180,7 @@ def test_a_state_that_arrives_while_the_order_is_read_voids_the_answer() -> None
 
 def test_an_answer_older_than_what_is_known_is_dropped() -> None:
     known = learn(PLACED, told(5, kept=1))
-    step = fold.take_answer(replace(known.order, refetching=True), known.source, {}, told(4))
+    step = fold.take_answer(known.order._replace(refetching=True), known.source, {}, told(4))
     assert (step.source, step.order.refetching) == (None, False)
 
 
@@ -234,8 +234,7 @@ def test_an_order_comes_back_from_its_documents_as_it_was() -> None:
 
     holds = (Hold("sku_unknown", ("a",), sentence="No such SKU", next_action="Add it", actor="operator"),)
     parcel = Package("1", "Carrier", "T", "https://track.example.com/T", {"a": 1})
-    order = replace(
-        ORDER,
+    order = ORDER._replace(
         before_import={"a": 1},
         observing="Shop",
         refunds=("R",),

@@ -289,6 +289,6 @@ def test_every_fact_told_twice_changes_nothing(history: tuple[list[Fact], list[F
     for fact in known:
         step = fact(order)
         assert step.state is None
-        assert replace(step.order, refetching=False, arrived_meanwhile=False) == replace(
-            order.order, refetching=False, arrived_meanwhile=False
+        assert step.order._replace(refetching=False, arrived_meanwhile=False) == order.order._replace(
+            refetching=False, arrived_meanwhile=False
         )

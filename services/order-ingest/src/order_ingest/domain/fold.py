@@ -64,7 +64,7 @@ def publish_state(before: Order, after: Order, *, changed: bool = False, notes: 
     if not changed and keys == old.holds and after.answered == old.answered:
         return Step(after, taken=True, notes=notes)
     published = Published(old.order_version + 1, content_version, keys, after.answered)
-    after = replace(after, ever_wanted=after.ever_wanted or any(after.wanted.values()), published=published)
+    after = after._replace(ever_wanted=after.ever_wanted or any(after.wanted.values()), published=published)
     kind = _kind(after, changed, old)
     if changed:
         notes += (Note(kind),)
@@ -93,22 +93,22 @@ def take_snapshot(order: Order, old: Snapshot | None, known: Recipient | None, n
     """The newest `updated_at` wins; a tie that says something else is read again from the channel. `old` and `known`
     are the snapshot and the recipient that are kept."""
     if old is None or new.snapshot.updated_at > old.updated_at:
-        return _adopt(replace(order, arrived_meanwhile=order.refetching), order, old, known, new)
+        return _adopt(order._replace(arrived_meanwhile=order.refetching), order, old, known, new)
     if new.snapshot.updated_at < old.updated_at:
         return Step(order)
     if new.recipient == known and meaning_of(new.snapshot) == meaning_of(old):
         return Step(order)
     if order.refetching:
-        return Step(replace(order, arrived_meanwhile=True), taken=not order.arrived_meanwhile)
-    return Step(replace(order, refetching=True), taken=True, notes=(Note("tie"),))
+        return Step(order._replace(arrived_meanwhile=True), taken=not order.arrived_meanwhile)
+    return Step(order._replace(refetching=True), taken=True, notes=(Note("tie"),))
 
 
 def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, answer: Arrival | None) -> Step:
     """What the channel said when it was read again: it wins, unless another state arrived since; then it is read once
     more. None when the channel could not say."""
     if order.arrived_meanwhile:
-        return Step(replace(order, arrived_meanwhile=False), taken=True)
-    done = replace(order, refetching=False)
+        return Step(order._replace(arrived_meanwhile=False), taken=True)
+    done = order._replace(refetching=False)
     if answer is None or (old is not None and answer.snapshot.updated_at < old.updated_at):
         return Step(done, taken=True)
     step = _adopt(done, order, old, known, answer)
@@ -121,8 +121,7 @@ def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | 
     before_import = before.before_import if before.known else new.fulfilled
     wanted = {} if cancelled else wanted_of(source, before_import)
     recorded = not before.ours or new.recipient != known
-    after = replace(
-        base,
+    after = base._replace(
         known=True,
         test=source.test,
         paid=source.paid,
@@ -164,14 +163,14 @@ def take_cancel(order: Order) -> Step:
     if order.cancelled:
         return Step(order)
     notes = () if order.known else (Note("tombstone"),)
-    return publish_state(order, replace(order, cancelled=True, wanted={}), changed=True, notes=notes)
+    return publish_state(order, order._replace(cancelled=True, wanted={}), changed=True, notes=notes)
 
 
 def observe(order: Order, observing: str) -> Step:
     """The channel's mode: its name while it only observes, blank when it is live."""
     if order.observing == observing:
         return Step(order)
-    return publish_state(order, replace(order, observing=observing))
+    return publish_state(order, order._replace(observing=observing))
 
 
 def answer_rejection(order: Order) -> Step:
@@ -179,7 +178,7 @@ def answer_rejection(order: Order) -> Step:
     newest = max(order.rejected, default=0)
     if newest <= order.answered:
         return Step(order)
-    return publish_state(order, replace(order, answered=newest), notes=(Note("answered"),))
+    return publish_state(order, order._replace(answered=newest), notes=(Note("answered"),))
 
 
 # ------------------------------------------------------------------ milestones
@@ -187,63 +186,63 @@ def take_match(order: Order, match: Match) -> Step:
     """The newest answer of sku-matcher."""
     if match.version <= order.match.version:
         return Step(order)
-    return publish_state(order, replace(order, match=match))
+    return publish_state(order, order._replace(match=match))
 
 
 def take_reservation(order: Order, reservation: Reservation) -> Step:
     """The newest answer of inventory."""
     if reservation.version <= order.reservation.version:
         return Step(order)
-    return publish_state(order, replace(order, reservation=reservation))
+    return publish_state(order, order._replace(reservation=reservation))
 
 
 def take_settlement(order: Order, settlement: Settlement) -> Step:
     """Fulfillment's newest word on what stands."""
     if settlement.settlement_version <= order.settlement.settlement_version:
         return Step(order)
-    return publish_state(order, replace(order, settlement=settlement))
+    return publish_state(order, order._replace(settlement=settlement))
 
 
 def take_request(order: Order, revision: int, request: Request) -> Step:
     """A destination is going to be asked."""
     if revision in order.requested:
         return Step(order)
-    return publish_state(order, replace(order, requested={**order.requested, revision: request}))
+    return publish_state(order, order._replace(requested={**order.requested, revision: request}))
 
 
 def take_acceptance(order: Order, revision: int) -> Step:
     """A destination took a request."""
     if revision in order.accepted:
         return Step(order)
-    return publish_state(order, replace(order, accepted=tuple(sorted((*order.accepted, revision)))))
+    return publish_state(order, order._replace(accepted=tuple(sorted((*order.accepted, revision)))))
 
 
 def take_rejection(order: Order, revision: int, rejection: Rejection) -> Step:
     """A destination refused a request."""
     if revision in order.rejected:
         return Step(order)
-    return publish_state(order, replace(order, rejected={**order.rejected, revision: rejection}))
+    return publish_state(order, order._replace(rejected={**order.rejected, revision: rejection}))
 
 
 def take_shipment(order: Order, shipment_id: str, shipment: Shipment) -> Step:
     """Goods left."""
     if shipment_id in order.shipments:
         return Step(order)
-    return publish_state(order, replace(order, shipments={**order.shipments, shipment_id: shipment}))
+    return publish_state(order, order._replace(shipments={**order.shipments, shipment_id: shipment}))
 
 
 def take_void(order: Order, shipment_id: str, reship: bool) -> Step:
     """A shipment did not happen after all; it may be told before the shipment itself."""
     if shipment_id in order.voids:
         return Step(order)
-    return publish_state(order, replace(order, voids={**order.voids, shipment_id: reship}))
+    return publish_state(order, order._replace(voids={**order.voids, shipment_id: reship}))
 
 
 def take_delivery(order: Order, shipment_id: str) -> Step:
     """A shipment reached its recipient."""
     if shipment_id in order.delivered:
         return Step(order)
-    return publish_state(order, replace(order, delivered=tuple(sorted((*order.delivered, shipment_id)))))
+    return publish_state(order, order._replace(delivered=tuple(sorted((*order.delivered, shipment_id)))))
 
 
 def take_tracking(order: Order, parcel: str, tracking: Tracking) -> Step:
@@ -251,4 +250,4 @@ def take_tracking(order: Order, parcel: str, tracking: Tracking) -> Step:
     old = order.tracking.get(parcel)
     if old == tracking or (old is not None and old.state == "done"):
         return Step(order)
-    return publish_state(order, replace(order, tracking={**order.tracking, parcel: tracking}))
+    return publish_state(order, order._replace(tracking={**order.tracking, parcel: tracking}))

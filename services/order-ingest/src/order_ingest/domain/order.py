@@ -8,11 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 Units = Mapping[str, int]
 Recipient = Mapping[str, Any]
 """Personal data; these rules only compare it."""
+NOTHING: Mapping[Any, Any] = {}
+"""Shared by all that begin empty; values are replaced, never changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,10 +192,10 @@ class Tracking:
     adopted: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Order:
+class Order(NamedTuple):
     """What decides where an order stands. The channel's newest snapshot and the recipient are kept beside it: only
-    what the channel says can change them, and milestones need neither.
+    what the channel says can change them, and milestones need neither. A named tuple, because every event makes a new
+    one and a frozen dataclass of so many fields takes several times as long.
 
     `known`: content has come. `wanted`: units of each line that are ours to ship, none once it is cancelled.
     `cancelled` is also the tombstone of an order whose content has not come; `observing` is the channel's name while
@@ -206,9 +208,9 @@ class Order:
     paid: bool = False
     addressed: bool = False
     cancelled: bool = False
-    wanted: Units = field(default_factory=dict)
+    wanted: Units = NOTHING
     ever_wanted: bool = False
-    before_import: Units = field(default_factory=dict)
+    before_import: Units = NOTHING
     observing: str = ""
     refetching: bool = False
     arrived_meanwhile: bool = False
@@ -217,14 +219,14 @@ class Order:
     published: Published = Published()
     match: Match = Match()
     reservation: Reservation = Reservation()
-    settlement: Settlement = field(default_factory=Settlement)
-    requested: Mapping[int, Request] = field(default_factory=dict)
+    settlement: Settlement = Settlement()
+    requested: Mapping[int, Request] = NOTHING
     accepted: tuple[int, ...] = ()
-    rejected: Mapping[int, Rejection] = field(default_factory=dict)
-    shipments: Mapping[str, Shipment] = field(default_factory=dict)
-    voids: Mapping[str, bool] = field(default_factory=dict)
+    rejected: Mapping[int, Rejection] = NOTHING
+    shipments: Mapping[str, Shipment] = NOTHING
+    voids: Mapping[str, bool] = NOTHING
     delivered: tuple[str, ...] = ()
-    tracking: Mapping[str, Tracking] = field(default_factory=dict)
+    tracking: Mapping[str, Tracking] = NOTHING
     answered: int = 0
 
     @property

@@ -1,7 +1,6 @@
 """Orders as the two JSON documents of their row and back; a document may lack what a later version of the code adds."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import fields
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -77,9 +76,9 @@ def _line(line: Document) -> Line:
     )
 
 
-NOTHING = Order()
+START = Order()
 PLAIN = tuple(
-    one.name for one in fields(Order) if one.name not in ("refetching", "arrived_meanwhile", "requested", "rejected")
+    name for name in Order._fields if name not in ("refetching", "arrived_meanwhile", "requested", "rejected")
 )
 """Fields that are JSON as they are (orjson writes dataclasses); `requested` and `rejected` are keyed by number, the
 other two are columns of their own."""
@@ -87,7 +86,7 @@ other two are columns of their own."""
 
 def progress_document(order: Order) -> dict[str, Any]:
     """What became of the order; what is still as it began is left out."""
-    document = {name: value for name in PLAIN if (value := getattr(order, name)) != getattr(NOTHING, name)}
+    document = {name: value for name in PLAIN if (value := getattr(order, name)) != getattr(START, name)}
     if order.requested:
         document["requested"] = {str(revision): value for revision, value in order.requested.items()}
     if order.rejected:
@@ -97,11 +96,8 @@ def progress_document(order: Order) -> dict[str, Any]:
 
 def order_of(progress: Document, *, refetching: bool, again: bool) -> Order:
     """The order in a row."""
-    values: dict[str, Any] = dict(progress)
-    for name, read in READERS.items():
-        if name in values:
-            values[name] = read(values[name])
-    return Order(refetching=refetching, arrived_meanwhile=again, **values)
+    values = {name: READERS[name](value) if name in READERS else value for name, value in progress.items()}
+    return START._replace(refetching=refetching, arrived_meanwhile=again, **values)
 
 
 def _published(document: Document) -> Published:

@@ -13,8 +13,8 @@ from crossdock.messaging.transaction import Tx
 from order_ingest.store.documents import source_of
 from order_ingest.store.orders import COLUMNS, Row, number_key, row_of
 
-LISTED = """order_id, channel_id, channel_kind, external_id, number, placed_at, status, hold_codes,
-    source ->> 'total' AS total, source ->> 'currency' AS currency"""
+LISTED = """order_id, channel_id, channel_kind, external_id, number, placed_at, status, source, progress,
+    refetch_due_at, refetch_again, (SELECT c.name FROM channel c WHERE c.channel_id = orders.channel_id) AS channel"""
 FILTERS = {
     "before": "order_id < :before",
     "channel_id": "channel_id = :channel_id",
@@ -48,13 +48,19 @@ async def page(
     number: str | None = None,
     limit: int,
 ) -> Sequence[SqlRow[Any]]:
-    """Orders, newest first, from the one after `before`; `number` is how their number begins."""
+    """Orders, newest first, from the one after `before`; `number` is how their number begins. Each comes as its row,
+    whose order `listed_row` reads."""
     given = {"before": before, "channel_id": channel_id, "status": status, "hold": hold}
     if number is not None:
         escaped = number_key(number).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
         given["number"] = f"{escaped}%"
     filters = {name: value for name, value in given.items() if value is not None}
     return await tx.rows(_page(tuple(sorted(filters))), limit=limit, **filters)
+
+
+def listed_row(row: SqlRow[Any]) -> Row:
+    """The order in a row of a page, its source included."""
+    return replace(row_of(row), source=None if row.source is None else source_of(row.source))
 
 
 async def ids_of_number(tx: Tx, number: str) -> list[UUID]:
@@ -67,8 +73,7 @@ async def one(tx: Tx, order_id: UUID) -> tuple[Row, str] | None:
     rows = await tx.rows(ONE, order_id=order_id)
     if not rows:
         return None
-    source = None if rows[0].source is None else source_of(rows[0].source)
-    return replace(row_of(rows[0]), source=source), rows[0].status
+    return listed_row(rows[0]), rows[0].status
 
 
 async def timeline(tx: Tx, order_id: UUID, limit: int) -> Sequence[SqlRow[Any]]:
