@@ -60,16 +60,25 @@ def orders(console: Console, page: dict[str, Any]) -> None:
     """The list of orders."""
     table = table_of("order", "channel", "placed", "status", "why")
     for order in page["orders"]:
-        why = escape("; ".join(hold["sentence"] for hold in order["holds"]))
-        table.add_row(order["number"], order["channel"], _moment(order["placed_at"]), styled(order["status"]), why)
+        placed = _moment(order["placed_at"] or "")
+        table.add_row(
+            order["number"],
+            order["channel"] or order["channel_kind"],
+            placed,
+            styled(order["status"]),
+            sentences(order),
+        )
     console.print(table)
     if page.get("next"):
-        console.print(f"More: --after {page['next']}", style="dim")
+        console.print(f"More: --before {page['next']}", style="dim")
 
 
 def order(console: Console, order: dict[str, Any]) -> None:
     """One order with its reasons, its parcels and its timeline."""
-    console.print(f"[bold]Order {order['number']}[/] {styled(order['status'])}  {order['total']} {order['currency']}")
+    totals = order["totals"]
+    console.print(f"[bold]Order {order['number']}[/] {styled(order['status'])}  {totals['total']} {totals['currency']}")
+    if totals["difference_reason"]:
+        console.print(f"  Its parts differ by {totals['difference']}: {escape(totals['difference_reason'])}")
     for hold in order["holds"]:
         console.print(f"  [yellow]{escape(hold['sentence'])}[/]. {escape(hold['next_action'])} ({hold['actor']})")
     lines = table_of("line", "sku", "title", "ordered", "wanted")
@@ -77,12 +86,21 @@ def order(console: Console, order: dict[str, Any]) -> None:
         quantities = (str(line["quantity"]), str(line["wanted"]))
         lines.add_row(str(line["position"]), escape(line["sku"]) or "—", escape(line["title"]), *quantities)
     console.print(lines)
-    for parcel in order["parcels"]:
-        told = parcel.get("write_back", "")
-        console.print(
-            f"  parcel {parcel['package_ref']}: {parcel['carrier']} {parcel['tracking_number']} (channel: {told})"
-        )
+    for parcel in parcels(order):
+        told = parcel["write_back"]["state"]
+        tracking = f"{parcel['carrier']} {parcel['tracking_number']}".strip() or "no tracking"
+        console.print(f"  parcel {escape(parcel['package_ref'])}: {escape(tracking)} (told to the channel: {told})")
     timeline(console, order["timeline"])
+
+
+def parcels(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """The packages of an order's shipments that were not voided."""
+    return [package for shipment in order["shipments"] if not shipment["voided"] for package in shipment["packages"]]
+
+
+def sentences(order: dict[str, Any]) -> str:
+    """Why an order waits."""
+    return escape("; ".join(hold["sentence"] for hold in order["holds"]))
 
 
 def timeline(console: Console, entries: Sequence[dict[str, Any]]) -> None:

@@ -156,7 +156,7 @@ def _line(
     ships = item.get("requires_shipping")
     return CanonicalLine(
         line_id=line_id,
-        position=position,
+        position=position + 1,
         listing_id=identifier(item.get("variant_id"), f"{path}.variant_id"),
         product_id=identifier(item.get("product_id"), f"{path}.product_id"),
         sku=key_text(item.get("sku"), f"{path}.sku"),
@@ -230,7 +230,7 @@ def _recipient(
     address = record(payload.get("shipping_address"), f"{path}.shipping_address")
     attributes = _pairs(payload.get("note_attributes"), f"{path}.note_attributes", "")
     for item, line in zip(items, lines, strict=True):
-        where = f"{path}.line_items[{line.position}].properties"
+        where = f"{path}.line_items[{line.position - 1}].properties"
         attributes += _pairs(item.get("properties"), where, f"line {line.line_id}: ")
     return CanonicalRecipient(
         address=_address(address) if address else None,

@@ -143,9 +143,9 @@ class Story:
                 continue
             order = self._client.get(f"/v1/orders/{found[one.order]['order_id']}")
             self._details[one.order] = order
-            why = escape("; ".join(hold["sentence"] for hold in order["holds"]))
-            tracking = ", ".join(parcel["tracking_number"] for parcel in order["parcels"])
-            table.add_row(one.order.name, one.kind.name, views.styled(order["status"]), why, tracking)
+            tracking = ", ".join(parcel["tracking_number"] for parcel in views.parcels(order))
+            status = views.styled(order["status"])
+            table.add_row(one.order.name, one.kind.name, status, views.sentences(order), tracking)
         self._console.print(table)
 
     def _timeline(self, sold: Sequence[Sold], found: dict[SandboxOrder, dict[str, Any]]) -> None:
