@@ -257,7 +257,7 @@ def histories(draw: st.DrawFn) -> tuple[list[Fact], list[Fact]]:
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150, deadline=None)
 def test_any_order_of_arrival_ends_in_the_same_status_and_the_same_holds(
     history: tuple[list[Fact], list[Fact]], chance: Any
 ) -> None:
@@ -280,7 +280,7 @@ def test_any_order_of_arrival_ends_in_the_same_status_and_the_same_holds(
 
 
 @given(histories(), st.randoms(use_true_random=False))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 def test_every_fact_told_twice_changes_nothing(history: tuple[list[Fact], list[Fact]], chance: Any) -> None:
     edits, facts = history
     known = [*edits, *facts]
