@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text
 
-from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import (
     FulfillmentAccepted,
     FulfillmentCancelled,
@@ -23,7 +22,7 @@ from crossdock.messaging.transaction import transaction
 DEPOT = UUID(int=8)
 
 
-def kinds(events: list[Event]) -> list[type[Event]]:
+def kinds(events: list[Any]) -> list[Any]:
     return [type(event) for event in events]
 
 
@@ -201,8 +200,8 @@ async def test_a_reduction_stops_the_request_and_asks_for_the_rest(hub: Any) -> 
     await hub.order(1, SHIRT=3)
     await hub.dispatch()
     await hub.order(1, version=2, SHIRT=1)
-    said = await hub.dispatch()
-    assert kinds(said) == [FulfillmentCancelled, FulfillmentRequested, FulfillmentAccepted]
+    expected: list[Any] = [FulfillmentCancelled, FulfillmentRequested, FulfillmentAccepted]
+    assert kinds(await hub.dispatch()) == expected
     assert [(one["state"], one["lines"][0]["quantity"]) for one in hub.requests()] == [
         ("cancelled", 3),
         ("accepted", 1),
