@@ -5,7 +5,7 @@ import logging
 from dataclasses import replace
 from uuid import UUID
 
-from crossdock.channels.errors import AuthExpired, ChannelError, Retryable
+from crossdock.channels.errors import AuthExpired, ChannelError, Retryable, Unknown
 from crossdock.channels.protocols import OrderSource
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import utc_now
@@ -57,6 +57,8 @@ async def _read(context: Context, wanted: Refetch) -> Answer:
             found = await source.fetch_order(access, wanted.external_id)
     except AuthExpired as problem:
         context.access.forget(wanted.channel_id)
+        return Retryable(problem.sentence)
+    except Unknown as problem:
         return Retryable(problem.sentence)
     except TimeoutError:
         return Retryable("The channel did not answer in time")
