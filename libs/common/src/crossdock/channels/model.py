@@ -33,8 +33,9 @@ class CanonicalRecipient:
 class CanonicalLine:
     """One line of an order.
 
-    `position` counts from 1, as people do. `quantity` is what was ordered; `kept` is what is left of it after edits and refunds of units that had not shipped
-    (shipped and later returned units are still kept); `fulfilled` is what the channel says has shipped.
+    `position` counts from 1, as people do. `quantity` is what was ordered; `kept` is what is left of it after edits
+    and refunds of units that had not shipped (shipped and later returned units are still kept); `fulfilled` is what
+    the channel says has shipped.
     """
 
     line_id: str

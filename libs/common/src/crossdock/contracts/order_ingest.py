@@ -8,7 +8,8 @@ from crossdock.contracts.holds import Hold
 
 
 class OrderLine(Value):
-    """One line; `position` counts from 1. `wanted` is what is left of `quantity` after edits and refunds of units that had not shipped."""
+    """One line; `position` counts from 1. `wanted` is what is left of `quantity` after edits and refunds of units that
+    had not shipped."""
 
     line_id: str
     position: int

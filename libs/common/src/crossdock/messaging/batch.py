@@ -5,10 +5,11 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Awaitable, Sequence
+from typing import NamedTuple, TypeVar
+from uuid import UUID
 
-from crossdock.messaging import inbox, outbox, parked
+from crossdock.messaging import faults, inbox, outbox, parked, suspects
 from crossdock.messaging.consumer import Handler
 from crossdock.messaging.envelope import Incoming, Received, Undecodable, again, decode
 from crossdock.messaging.failures import RETRY_AFTER_SECONDS, FailingRun, Paused, Poison, Verdict, explain, judge
@@ -24,6 +25,7 @@ POISON_RERUNS = 3
 ACCIDENT_RERUNS = 5
 """How often a deadlocked batch is run again before the consumer pauses."""
 
+T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 
@@ -60,6 +62,45 @@ class BatchProcessor:
         with telemetry.batch(self.queue, members) as outcome:
             await self._attempt(members, unreadable)
             outcome.done(len(messages), time.perf_counter() - started)
+
+    async def settle_alone(self, message: Incoming) -> None:
+        """Settle a message with which a process may have died: alone, under a mark, and parked after three deaths.
+        Raises Paused."""
+        try:
+            member = decode(message, self._accepted)
+        except Undecodable:
+            return await self.settle([message])
+        if await self._guarded(self._mark(member)) < suspects.DEATHS:
+            await self.settle([message])
+        else:
+            await self._run_again_after_accidents([], [_killer(member)])
+        await self._guarded(self._clear(member))
+        return None
+
+    async def untouched(self, messages: Sequence[Incoming]) -> set[str]:
+        """The ids of those messages that have no effect yet. Raises Paused."""
+        ids = {member.message_id for member in self._decode(messages)[0]}
+        return {str(message_id) for message_id in ids - await self._guarded(self._done(ids))}
+
+    async def _mark(self, member: Received) -> int:
+        async with transaction(self._database) as tx:
+            return await suspects.mark(tx, self.handler.name, member.message_id)
+
+    async def _clear(self, member: Received) -> int:
+        async with transaction(self._database) as tx:
+            await suspects.clear(tx, self.handler.name, member.message_id)
+        return 0
+
+    async def _done(self, ids: set[UUID]) -> set[UUID]:
+        async with transaction(self._database) as tx:
+            return await suspects.done(tx, self.handler.name, list(ids))
+
+    async def _guarded(self, step: Awaitable[T]) -> T:
+        """The runtime's own statements: whatever goes wrong with them is an outage."""
+        try:
+            return await step
+        except Exception as error:
+            raise Paused(explain(error)) from error
 
     def _decode(self, messages: Sequence[Incoming]) -> tuple[list[Received], list[ToPark]]:
         members: dict[str, Received] = {}
@@ -130,12 +171,15 @@ class BatchProcessor:
         """One transaction: claim, handle, park, outbox, commit."""
         async with transaction(self._database, members) as tx:
             ids = [member.message_id for member in members]
+            await faults.point("before_claim")
             fresh = await inbox.claim(tx, self.handler.name, ids) if ids else set()
             events = [member.event for member in members if member.message_id in fresh]
             if events:
                 await self.handler.function(events, tx)
+                await faults.point("after_handler")
             if to_park:
                 await parked.park(tx, self.handler.name, self.queue, to_park)
+        await faults.point("after_commit")
         if events:
             self._failing.success()
         for one in to_park:
@@ -165,6 +209,11 @@ class BatchProcessor:
             explain(error),
             "parked" if exhausted else "runs again later",
         )
+
+
+def _killer(member: Received) -> ToPark:
+    reason = f"the process died {suspects.DEATHS} times while it handled this message alone"
+    return ToPark(member.raw, reason, "", member.origin_id, member.attempt)
 
 
 def _parked(member: Received, error: Exception) -> ToPark:

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
 
-from crossdock.messaging import outbox
+from crossdock.messaging import faults, outbox
 from crossdock.messaging.broker import Broker, BrokerAway
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.failures import Verdict, explain, judge
@@ -114,7 +114,9 @@ class Relay:
         return False
 
     async def _publish(self, window: Sequence[Outgoing]) -> None:
+        await faults.point("before_publish")
         published = await self._broker.publish(window)
+        await faults.point("after_publish")
         async with transaction(self._database) as tx:
             await outbox.confirm(tx, published.confirmed)
             if published.refused:

@@ -5,6 +5,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 
+from crossdock.messaging import faults
 from crossdock.messaging.batch import BatchProcessor
 from crossdock.messaging.broker import Delivery, Reconnected, Stream
 from crossdock.messaging.failures import Paused
@@ -56,14 +57,30 @@ class BatchRunner:
 
     async def _settle(self, batch: list[Delivery]) -> None:
         try:
-            await self._processor.settle([delivery.message for delivery in batch])
+            await self._settle_all(batch)
         except Paused as pause:
             if not await self._wait_out(batch, pause):
                 return
+        await faults.point("before_ack")
         try:
             await self._stream.ack_through(batch[-1])
+            await faults.point("after_ack")
         except Reconnected:
             log.info("%s: connection was lost after commit; the inbox absorbs the redelivery", self.name)
+
+    async def _settle_all(self, batch: list[Delivery]) -> None:
+        """New messages together; those that were delivered before, perhaps to a process that died of one, alone."""
+        before = [delivery.message for delivery in batch if delivery.redelivered]
+        if not before:
+            await self._processor.settle([delivery.message for delivery in batch])
+            return
+        suspects = await self._processor.untouched(before)
+        together = [delivery.message for delivery in batch if delivery.message.message_id not in suspects]
+        await self._processor.settle(together)
+        for message in before:
+            if message.message_id in suspects:
+                self._beat()
+                await self._processor.settle_alone(message)
 
     async def _wait_out(self, batch: list[Delivery], pause: Paused) -> bool:
         """Probe with one message after another until one works, then settle the whole batch. False when stopped."""
@@ -75,7 +92,7 @@ class BatchRunner:
                 batch += await self._stream.take(self._size, 0)
             try:
                 await self._processor.settle([batch[probes % len(batch)].message])
-                await self._processor.settle([delivery.message for delivery in batch])
+                await self._settle_all(batch)
                 self._resume()
                 return True
             except Paused as again:

@@ -16,7 +16,7 @@ from sqlalchemy import MetaData, text
 
 from crossdock.channels.http import close_client
 from crossdock.contracts.registry import EVENTS
-from crossdock.messaging import outbox
+from crossdock.messaging import outbox, suspects
 from crossdock.messaging.batch import BatchProcessor, Window
 from crossdock.messaging.broker import Broker
 from crossdock.messaging.consumer import Consumer
@@ -207,6 +207,8 @@ class Process:
         await asyncio.gather(*running, return_exceptions=True)
         await asyncio.gather(http, return_exceptions=True)
         await self.relay.stop()
+        async with transaction(self.database) as tx:
+            await suspects.clear_mine(tx)
 
     async def _watch_database(self) -> None:
         beat = self.health.beat("database")

@@ -103,7 +103,7 @@ class Migration(Protocol):
 
 
 def create_messaging_tables(op: Migration, schema: str) -> None:
-    """For a service's first migration: inbox, outbox, scheduled, parked_message."""
+    """For a service's first migration: inbox, outbox, scheduled, suspect, parked_message."""
     metadata = MetaData(schema=schema)
     messaging_tables(metadata)
     metadata.create_all(op.get_bind())

@@ -1,4 +1,4 @@
-"""The four tables of the message runtime that every service has in its own schema."""
+"""The five tables of the message runtime that every service has in its own schema."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from sqlalchemy import (
 
 
 def messaging_tables(metadata: MetaData) -> None:
-    """Add inbox, outbox, scheduled and parked_message to a service's metadata."""
+    """Add inbox, outbox, scheduled, suspect and parked_message to a service's metadata."""
     Table(
         "inbox",
         metadata,
@@ -39,6 +39,14 @@ def messaging_tables(metadata: MetaData) -> None:
         *_message_columns(),
         Column("due_at", DateTime(timezone=True), nullable=False),
         Index("scheduled_due_at", "due_at"),
+    )
+    Table(
+        "suspect",
+        metadata,
+        Column("handler", Text, primary_key=True),
+        Column("message_id", Uuid, primary_key=True),
+        Column("process", Uuid, nullable=False),
+        Column("deaths", Integer, nullable=False),
     )
     Table(
         "parked_message",

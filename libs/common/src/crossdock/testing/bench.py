@@ -16,7 +16,7 @@ from crossdock.messaging.transaction import Tx, transaction
 from crossdock.storage.engine import Database
 
 DAY = 86_400.0
-RUNTIME_TABLES = ("inbox", "outbox", "scheduled")
+RUNTIME_TABLES = ("inbox", "outbox", "scheduled", "suspect")
 
 
 class HandlerBench:
