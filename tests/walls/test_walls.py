@@ -34,7 +34,8 @@ async def test_a_running_service_cannot_change_the_shape_of_its_tables(
     databases: Callable[..., TestDatabase], service: str
 ) -> None:
     database = databases(*SERVICES).open(service, size=1)
-    for attempt in ("DROP TABLE outbox", "CREATE TABLE extra (a int)", "ALTER TABLE inbox ADD extra int", "TRUNCATE inbox",
+    for attempt in ("DROP TABLE outbox", "CREATE TABLE extra (a int)", "ALTER TABLE inbox ADD extra int",
+                    "TRUNCATE inbox",
                     "CREATE TABLE public.extra (a int)", "CREATE SCHEMA extra"):  # fmt: skip
         assert await sqlstate(database, attempt) == "42501", attempt
     assert await sqlstate(database, "SELECT * FROM outbox") is None
