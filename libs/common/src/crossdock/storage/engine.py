@@ -51,6 +51,7 @@ def open_database(url: str, service: str, *, size: int = 10) -> Database:
         pool_size=size,
         max_overflow=0,
         pool_timeout=10,
+        hide_parameters=True,  # values of customers must not reach a log through an error's text
         connect_args={
             "timeout": 5,
             "command_timeout": 30,
