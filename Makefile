@@ -4,7 +4,7 @@ PY := .venv/bin/python
 CROSSDOCK := .venv/bin/crossdock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint lock
+.PHONY: help setup up down demo test lint lock check-deploy
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -30,6 +30,10 @@ lint: setup ## Check style, types and the walls between the parts
 	@tools/typecheck
 	@.venv/bin/lint-imports --no-logo >.run/lint-imports.log 2>&1 || { cat .run/lint-imports.log; exit 1; }
 	@$(PY) tools/check_walls.py
+
+check-deploy: setup ## Check the Dockerfile, compose and Kubernetes files with the tools that read them
+	@$(PY) tools/check_deploy.py
+	@$(PY) -m pytest --quiet -rs tests/deploy --ignore=tests/deploy/test_tools.py
 
 lock: setup ## Resolve the dependencies anew into requirements.lock (UPGRADE=1 raises the pins)
 	@tools/lock $(if $(UPGRADE),--upgrade)

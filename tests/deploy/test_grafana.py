@@ -1,0 +1,67 @@
+"""The dashboard shows metrics that the services really export, under the names that Prometheus sees."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+# In a process of its own: the provider of metrics can be installed only once.
+EXPORT = """
+import gateway.metrics
+from crossdock.service import exporters, telemetry
+
+exporters.configure("example", "")
+for module in (telemetry, gateway.metrics):
+    for instrument in vars(module).values():
+        if type(instrument).__module__.startswith("opentelemetry.metrics"):
+            for verb in ("add", "record", "set"):
+                if hasattr(instrument, verb):
+                    getattr(instrument, verb)(1)
+print(exporters.prometheus_text().decode())
+"""
+
+
+@pytest.fixture(scope="module")
+def exported() -> set[str]:
+    """The name of every series that a service can export."""
+    text = subprocess.run([sys.executable, "-c", EXPORT], capture_output=True, text=True, check=True).stdout
+    return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
+
+
+@pytest.fixture
+def panels(root: Path) -> list[dict[str, Any]]:
+    """The dashboard's panels."""
+    found: list[dict[str, Any]] = json.loads((root / "deploy/grafana/crossdock.json").read_text())["panels"]
+    return found
+
+
+def test_every_metric_on_the_dashboard_is_exported(exported: set[str], panels: list[dict[str, Any]]) -> None:
+    shown = {
+        name
+        for panel in panels
+        for target in panel.get("targets", [])
+        for name in re.findall(
+            r"\b[a-z]+(?:_[a-z]+)+\b", re.sub(r"by \([^)]*\)|\{[^}]*\}|\[[^]]*\]", "", target["expr"])
+        )
+    }
+    assert len(shown) > 12
+    assert shown <= exported
+
+
+def test_every_metric_of_the_runtime_is_on_the_dashboard(exported: set[str], panels: list[dict[str, Any]]) -> None:
+    text = json.dumps(panels)
+    stems = {re.sub(r"_(bucket|sum|count|created)$", "", name) for name in exported}
+    ours = {stem for stem in stems if not stem.startswith(("python_", "process_", "target_"))}
+    assert {stem for stem in ours if stem not in text} <= {"webhook_group_size"}
+
+
+def test_the_dashboard_works_with_any_prometheus(panels: list[dict[str, Any]]) -> None:
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        if panel["type"] != "row":
+            assert panel["datasource"]["uid"] == "${datasource}"
+            assert panel["description"]
