@@ -64,6 +64,7 @@ SCHEDULE = text(f"""
 STATE = text("""
     SELECT (SELECT count(*) FROM outbox) AS rows,
            (SELECT count(*) FROM outbox WHERE not_before <= now() - interval '5 seconds') AS late,
+           (SELECT id FROM outbox ORDER BY id LIMIT 1) AS oldest,
            (SELECT count(*) FROM scheduled) AS scheduled,
            (SELECT count(*) FROM parked_message WHERE state = 'parked') AS parked
 """)
@@ -122,5 +123,5 @@ async def delay(tx: "Tx", ids: Sequence[UUID]) -> None:
 
 
 async def state(tx: "Tx") -> Row[Any]:
-    """Counts for metrics and for tests: rows, late, scheduled, parked."""
+    """Counts for metrics and for tests: rows, late, scheduled, parked; and the id of the oldest row."""
     return (await tx.rows(STATE))[0]

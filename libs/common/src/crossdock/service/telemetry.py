@@ -1,9 +1,11 @@
 """Traces and metrics of the runtime. With no exporter configured it costs a few attribute look-ups per batch."""
 
 import secrets
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from uuid import UUID
 
 from opentelemetry import metrics, trace
 from opentelemetry.trace import SpanKind
@@ -21,6 +23,10 @@ parked_total = meter.create_counter("parked_message.total", description="Message
 failed_total = meter.create_counter("failed_message.total", description="Messages that failed alone")
 refused_total = meter.create_counter("outbox.refused", description="Messages that the broker returned or nacked")
 paused_gauge = meter.create_up_down_counter("consumer.paused", description="Consumers that are paused")
+delivery_lag = meter.create_histogram(
+    "delivery.lag", unit="s", description="Time from the making of a message to the start of its batch (its oldest)"
+)
+outbox_age = meter.create_gauge("outbox.age", unit="s", description="Age of the oldest message not confirmed yet")
 outbox_rows = meter.create_gauge("outbox.rows", description="Messages not confirmed yet")
 outbox_late = meter.create_gauge("outbox.late", description="Messages that nobody published within 10 s")
 scheduled_rows = meter.create_gauge("scheduled.rows", description="Messages that wait for another attempt")
@@ -30,12 +36,15 @@ parked_count = meter.create_gauge("parked_message.count", description="Messages 
 class Outcome:
     """Takes the figures of one batch."""
 
-    def __init__(self, queue: str) -> None:
+    def __init__(self, queue: str, oldest: float | None) -> None:
         self._attributes = {"messaging.destination.name": queue}
+        self._oldest = oldest
 
     def done(self, messages: int, seconds: float) -> None:
         """The batch is settled."""
         process_duration.record(seconds, self._attributes)
+        if self._oldest is not None:
+            delivery_lag.record(max(time.time() - seconds - self._oldest, 0.0), self._attributes)
         batch_size.record(messages, self._attributes)
 
 
@@ -45,7 +54,7 @@ def batch(queue: str, members: Sequence[Any]) -> Iterator[Outcome]:
     spans = _start_spans(queue, members) if tracing() else {}
     _spans.update(spans)
     try:
-        yield Outcome(queue)
+        yield Outcome(queue, min((made_at(member.message_id) for member in members), default=None))
     finally:
         for key, span in spans.items():
             _spans.pop(key, None)
@@ -53,6 +62,11 @@ def batch(queue: str, members: Sequence[Any]) -> Iterator[Outcome]:
 
 
 _spans: dict[int, trace.Span] = {}
+
+
+def made_at(message_id: UUID) -> float:
+    """When a UUIDv7 was made, in seconds since 1970."""
+    return (message_id.int >> 80) / 1000
 
 
 def _start_spans(queue: str, members: Sequence[Any]) -> dict[int, trace.Span]:
@@ -108,6 +122,7 @@ def paused(queue: str, is_paused: bool) -> None:
 def stored(state: Any) -> None:
     """What lies in the tables of the runtime."""
     outbox_rows.set(state.rows)
+    outbox_age.set(0.0 if state.oldest is None else max(time.time() - made_at(state.oldest), 0.0))
     outbox_late.set(state.late)
     scheduled_rows.set(state.scheduled)
     parked_count.set(state.parked)
