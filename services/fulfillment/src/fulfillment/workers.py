@@ -19,7 +19,7 @@ from fulfillment.store import channels, desks, writes
 TURN_SECONDS = 5.0
 """How long one turn of the dispatcher claims more, before it waits for what is under way: its loop is watched."""
 
-SETTLE_SECONDS = 0.01
+SETTLE_SECONDS = 0.03
 """How long finished calls wait for others, so that one transaction records many."""
 
 LEASE_SLACK_SECONDS = 10.0
@@ -63,13 +63,13 @@ async def dispatch(context: Context) -> bool:
 async def _claim(context: Context, under_way: dict[asyncio.Task[Result], UUID]) -> Any:
     settings = context.settings
     free = settings.writes_in_flight - len(under_way)
-    if free < max(1, settings.writes_in_flight // 4):
+    if free < max(1, settings.writes_in_flight // 2):
         return ()
     calls = Counter(under_way.values())
     busy = [channel for channel, n in calls.items() if n >= settings.writes_per_channel]
     async with context.transaction() as tx:
         lease = settings.call_seconds + LEASE_SLACK_SECONDS
-        return await writes.claim(tx, limit=min(free, settings.writes_per_channel), lease=lease, busy=busy)
+        return await writes.claim(tx, limit=free, per_channel=settings.writes_per_channel, lease=lease, busy=busy)
 
 
 async def _call(context: Context, write: Any) -> Result:

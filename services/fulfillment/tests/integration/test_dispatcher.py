@@ -4,7 +4,6 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-import pytest
 from sqlalchemy import text
 
 from crossdock.contracts.fulfillment import (
@@ -304,15 +303,3 @@ async def test_an_order_held_before_its_request_left_is_asked_for_once_it_is_rel
     [said] = await hub.dispatch()
     assert isinstance(said, FulfillmentAccepted)
     assert said.revision == 2
-
-
-@pytest.mark.slow
-async def test_two_hundred_requests_a_second(hub: Any) -> None:
-    for number in range(1, 401):
-        await hub.order(number, SHIRT=1)
-    began = asyncio.get_running_loop().time()
-    while await hub.dispatch():
-        pass
-    took = asyncio.get_running_loop().time() - began
-    assert len(hub.requests()) == 400
-    print(f"{400 / took:.0f} requests a second")

@@ -26,10 +26,10 @@ CLAIM = text("""
                               WHERE b.target = p.target AND b.state IN ('sending', 'in_doubt'))
               AND NOT EXISTS (SELECT 1 FROM write_back q
                               WHERE q.target = p.target AND q.state = 'pending' AND q.id < p.id)
-            ORDER BY p.next_at LIMIT :limit FOR UPDATE SKIP LOCKED) AS w
+            ORDER BY p.next_at LIMIT :per_channel FOR UPDATE SKIP LOCKED) AS w
         WHERE c.resume_at <= now() AND (c.mode = 'live' OR NOT c.connected)
           AND NOT c.channel_id = ANY(CAST(:busy AS uuid[]))
-        LIMIT :limit)
+        ORDER BY w.next_at LIMIT :limit)
     UPDATE write_back SET state = 'sending', lease_token = :token, attempt = attempt + 1,
                           deadline = now() + make_interval(secs => :lease)
     FROM due WHERE write_back.id = due.id RETURNING write_back.id
@@ -159,10 +159,11 @@ async def add_writes(tx: Tx, new: Sequence[NewWrite]) -> None:
     await tx.run(ADD, id=[new_id() for _ in new], **{name: [getattr(one, name) for one in new] for name in names})
 
 
-async def claim(tx: Tx, *, limit: int, lease: float, busy: Collection[UUID]) -> Sequence[Row[Any]]:
+async def claim(tx: Tx, *, limit: int, per_channel: int, lease: float, busy: Collection[UUID]) -> Sequence[Row[Any]]:
     """Lease pending writes that are due, one for each target; channels that rest, observe or are `busy` are left
     out."""
-    ids = await tx.rows(CLAIM, token=new_id(), limit=limit, lease=lease, busy=sorted(busy))
+    token = new_id()
+    ids = await tx.rows(CLAIM, token=token, limit=limit, per_channel=per_channel, lease=lease, busy=sorted(busy))
     return await tx.rows(CLAIMED, ids=[row.id for row in ids]) if ids else []
 
 
