@@ -7,12 +7,14 @@ from crossdock.contracts.base import Event, OrderScoped, Value
 
 
 class ReservedItem(Value):
-    """Units of one SKU held for one line at one location; what has shipped is no longer held."""
+    """Units of one SKU held for one line at one location; what has shipped is no longer held. `per_unit` units of the
+    SKU make one unit of the line."""
 
     line_id: str
     sku: str
     location_id: UUID
     quantity: int
+    per_unit: int = 1
 
 
 class Shortage(Value):
