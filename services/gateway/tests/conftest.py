@@ -32,13 +32,13 @@ SHOP = "test-shop.myshopify.com"
 NO_BROKER = "amqp://guest:guest@127.0.0.1:9/nowhere"
 
 
-def free_port() -> int:
+def some_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return int(listener.getsockname()[1])
 
 
-def sealing_key(name: str = "k1") -> str:
+def made_key(name: str = "k1") -> str:
     return f"{name}:{base64.b64encode(hashlib.sha256(name.encode()).digest()).decode()}"
 
 
@@ -121,6 +121,28 @@ def counters() -> Callable[..., float]:
 
 
 @pytest.fixture
+def sealing_key() -> Callable[[str], str]:
+    """A sealing key by its id, as the setting has it."""
+    return made_key
+
+
+@pytest.fixture
+def service_key() -> str:
+    return SERVICE_KEY
+
+
+@pytest.fixture
+def free_port() -> int:
+    return some_port()
+
+
+@pytest.fixture
+def until() -> Callable[..., Any]:
+    """Wait until an asynchronous condition holds."""
+    return come_true
+
+
+@pytest.fixture
 def database(databases: Callable[..., TestDatabase]) -> TestDatabase:
     return databases("gateway")
 
@@ -130,14 +152,14 @@ def start(database: TestDatabase) -> StartGateway:
     """Start a gateway on this test's database: `async with start(setting=value) as running`."""
 
     @asynccontextmanager
-    async def running(**settings: Any) -> AsyncIterator[Running]:
-        port = free_port()
+    async def running(*, wait_for: str = "/readyz", **settings: Any) -> AsyncIterator[Running]:
+        port = some_port()
         url = f"http://127.0.0.1:{port}"
-        values = {
+        values: dict[str, Any] = {
             "database_url": database.url("gateway"),
             "broker_url": NO_BROKER,
             "service_key": SERVICE_KEY,
-            "sealing_keys": sealing_key(),
+            "sealing_keys": made_key(),
             "bootstrap_api_key": API_KEY,
             "port": port,
             "stop_seconds": 2.0,
@@ -148,7 +170,7 @@ def start(database: TestDatabase) -> StartGateway:
             base_url=url, headers={"authorization": f"Bearer {API_KEY}"}, timeout=10, trust_env=False
         ) as client:
             try:
-                await until(lambda: answers(client, "/readyz", 200))
+                await come_true(lambda: answers(client, wait_for, 200))
                 yield Running(process, client, url)
             finally:
                 process._stopping.set()
@@ -170,7 +192,7 @@ async def answers(client: httpx.AsyncClient, path: str, status: int) -> bool:
         return False
 
 
-async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
+async def come_true(condition: Callable[[], Any], seconds: float = 10.0) -> None:
     """Wait until an asynchronous condition holds."""
     deadline = asyncio.get_running_loop().time() + seconds
     while not await condition():

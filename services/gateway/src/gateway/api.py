@@ -1,5 +1,6 @@
 """The gateway's HTTP API: webhooks, channels, API keys, access for other services, and the proxy to the rest."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -108,7 +109,7 @@ def _channels(context: Context, parts: Parts) -> APIRouter:
     @routes.post("", status_code=201)
     async def connect(new: NewChannel) -> dict[str, Any]:
         async with context.transaction() as tx:
-            channel = await channels.connect(tx, parts.box, new.model_dump(exclude={"secrets"}), new.secrets)
+            channel = await channels.connect(tx, parts.box, new.model_dump(exclude={"secrets"}), _by_kind(new.secrets))
         await parts.directory.refresh()
         return _shown(channel)
 
@@ -131,7 +132,7 @@ def _channels(context: Context, parts: Parts) -> APIRouter:
         given = changed.model_dump(exclude={"secrets", *unset}, exclude_unset=True)
         overlap = timedelta(hours=parts.settings.secret_overlap_hours)
         async with context.transaction() as tx:
-            channel = await channels.change(tx, parts.box, channel_id, given, changed.secrets, overlap)
+            channel = await channels.change(tx, parts.box, channel_id, given, _by_kind(changed.secrets), overlap)
         await parts.directory.refresh()
         return _shown(channel)
 
@@ -158,6 +159,10 @@ def _status(context: Context, parts: Parts) -> APIRouter:
         return {"ready": not unready and all(one["ready"] for one in others), "services": [own, *others]}
 
     return routes
+
+
+def _by_kind(secrets: Mapping[CredentialKind, SecretStr | None]) -> dict[str, SecretStr | None]:
+    return {str(kind): secret for kind, secret in secrets.items()}
 
 
 def _shown(channel: Channel) -> dict[str, Any]:

@@ -26,7 +26,7 @@ from gateway.domain.channels import (
     checked_settings,
     shop_of,
 )
-from gateway.sealing import SealingBox
+from gateway.sealing import Sealed, SealingBox
 
 Secrets = Mapping[str, SecretStr | None]
 
@@ -115,7 +115,7 @@ async def reseal(tx: Tx, box: SealingBox, limit: int) -> int:
         return 0
     again = {
         row.id: box.seal(
-            row.channel_id, row.kind, box.open(row.channel_id, row.kind, store.Sealed(row.key_id, row.sealed))
+            row.channel_id, row.kind, box.open(row.channel_id, row.kind, Sealed(row.key_id, row.sealed))
         ).data
         for row in rows
     }

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.failures import Verdict, explain, judge
+from crossdock.messaging.parked import frames_of
 from crossdock.messaging.transaction import transaction
 from crossdock.storage.engine import Database
 from gateway import metrics, store
@@ -53,19 +54,26 @@ class GroupCommit:
 
         Raises DatabaseAway or Unstorable.
         """
-        stored = asyncio.get_running_loop().create_future()
-        self._waiting.append(_Waiting(delivery, message, stored))
+        loop = asyncio.get_running_loop()
+        waiting = _Waiting(delivery, message, loop.create_future())
+        self._waiting.append(waiting)
         if len(self._flights) < FLIGHTS:
             flight = asyncio.create_task(self._fly(), name="group commit")
             self._flights.add(flight)
             flight.add_done_callback(self._flights.discard)
-        await stored
+        # A flight's own time-out is not enough: giving up a connection that hangs takes the driver seconds more.
+        too_late = loop.call_later(self._seconds, _settle, waiting, DatabaseAway("no answer in time"))
+        try:
+            await waiting.stored
+        finally:
+            too_late.cancel()
 
     async def _fly(self) -> None:
         while self._waiting:
             group = self._take()
             try:
-                await self._store(group)
+                if group:
+                    await self._store(group)
             except Exception as error:
                 self._fail([*group, *self._waiting], error)
                 self._waiting.clear()
@@ -77,7 +85,9 @@ class GroupCommit:
             size += len(self._waiting[0].delivery.body)
             if group and size > GROUP_BYTES:
                 break
-            group.append(self._waiting.popleft())
+            waiting = self._waiting.popleft()
+            if not waiting.stored.done():
+                group.append(waiting)
         return group
 
     async def _store(self, group: list[_Waiting]) -> None:
@@ -96,7 +106,8 @@ class GroupCommit:
             except Exception as error:
                 if judge(error) is not Verdict.MESSAGE:
                     raise
-                log.exception("a delivery of channel %s cannot be stored", waiting.delivery.channel_id)
+                about = (waiting.delivery.channel_id, explain(error), frames_of(error))
+                log.error("a delivery of channel %s cannot be stored: %s\n%s", *about)
                 _settle(waiting, Unstorable(explain(error)))
 
     async def _commit(self, group: list[_Waiting]) -> None:

@@ -142,7 +142,7 @@ def message_of(delivery: Delivery, event_type: type[WebhookReceived], kind: str)
         {
             "occurred_at": delivery.received_at,
             "delivery_id": about,
-            "channel_id": delivery.channel_id,
+            "channel_id": str(delivery.channel_id),
             "channel_kind": kind,
             "topic": delivery.topic,
             "external_delivery_id": delivery.external_delivery_id,

@@ -2,46 +2,54 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import Row, event, text
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from crossdock.channels.generic import connector
 from crossdock.channels.model import Verified
 from crossdock.channels.shopify import connector as shopify
-from crossdock.storage.engine import open_database
+from crossdock.messaging.envelope import Outgoing
+from crossdock.storage.engine import Database, async_url, open_database
+from crossdock.testing.database import TestDatabase
 from gateway.directory import Entry
+from gateway.domain.deliveries import Delivery
 from gateway.intake import GROUP_ROWS, DatabaseAway, GroupCommit, Unstorable
 from gateway.webhooks import arrival
 
 ENTRY = Entry(UUID(int=1), "shopify", shopify, ())
 
 
-def deliveries(number: int, body: bytes = b"{}"):
+def deliveries(number: int, body: bytes = b"{}") -> list[tuple[Delivery, Outgoing | None]]:
     return [arrival(ENTRY, Verified("orders/create", f"d-{n}", None, None), body) for n in range(number)]
 
 
 @pytest.fixture
-async def intake(database):
+def told() -> list[Outgoing]:
+    """What the relay was told of."""
+    return []
+
+
+@pytest.fixture
+async def intake(database: TestDatabase, told: list[Outgoing]) -> AsyncIterator[GroupCommit]:
     opened = database.open("gateway")
-    told = []
     opened.on_commit.append(told.extend)
     commit = GroupCommit(opened, seconds=2.0)
-    commit.told = told
     yield commit
     await opened.engine.dispose()
 
 
-async def rows(database, statement: str):
-    from sqlalchemy import text
-
+async def rows(database: Database, statement: str) -> Sequence[Row[Any]]:
     async with database.engine.connect() as connection:
         return (await connection.execute(text(statement))).all()
 
 
-async def test_what_waits_together_is_committed_together(intake):
+async def test_what_waits_together_is_committed_together(intake: GroupCommit) -> None:
     statements = []
     event.listen(intake._database.engine.sync_engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
     await asyncio.gather(*(intake.store(*one) for one in deliveries(150)))
@@ -49,26 +57,30 @@ async def test_what_waits_together_is_committed_together(intake):
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 150
 
 
-async def test_a_group_is_bounded_and_the_rest_goes_with_the_next(intake):
+async def test_a_group_is_bounded_and_the_rest_goes_with_the_next(intake: GroupCommit) -> None:
     await asyncio.gather(*(intake.store(*one) for one in deliveries(3 * GROUP_ROWS)))
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 3 * GROUP_ROWS
 
 
-async def test_the_relay_is_told_of_new_deliveries_only_and_after_the_commit(intake):
+async def test_the_relay_is_told_of_new_deliveries_only_and_after_the_commit(
+    intake: GroupCommit, told: list[Outgoing]
+) -> None:
     first = deliveries(3)
     await asyncio.gather(*(intake.store(*one) for one in first))
     await asyncio.gather(*(intake.store(*one) for one in deliveries(5)))
-    told = [message.message_id for message in intake.told]
+    published = [message.message_id for message in told]
     stored = [row.id for row in await rows(intake._database, "SELECT id FROM delivery")]
-    assert len(told) == 5
-    assert sorted(told) == sorted(stored)
+    assert len(published) == 5
+    assert sorted(published) == sorted(stored)
     assert sorted(row.id for row in await rows(intake._database, "SELECT id FROM outbox")) == sorted(stored)
 
 
 @pytest.mark.parametrize("topic", ["bad \x00 topic", "lone \ud800 surrogate"])
-async def test_one_delivery_that_the_database_refuses_does_not_harm_its_neighbours(intake, topic):
+async def test_one_delivery_that_the_database_refuses_does_not_harm_its_neighbours(
+    intake: GroupCommit, caplog: pytest.LogCaptureFixture, topic: str
+) -> None:
     good = deliveries(20)
-    bad, message = arrival(ENTRY, Verified("orders/create", "bad", None, None), b"{}")
+    bad, message = arrival(ENTRY, Verified("orders/create", "bad", None, None), b"a customer's name")
     bad = replace(bad, topic=topic)
     mixed = [*good[:10], (bad, message), *good[10:]]
 
@@ -77,9 +89,13 @@ async def test_one_delivery_that_the_database_refuses_does_not_harm_its_neighbou
     assert [type(one) for one in results] == [type(None)] * 10 + [Unstorable] + [type(None)] * 10
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 20
     assert len(await rows(intake._database, "SELECT id FROM outbox")) == 20
+    assert "cannot be stored" in caplog.text
+    assert "customer" not in caplog.text
 
 
-async def test_concurrent_writers_of_the_same_deliveries_in_any_order_do_not_deadlock(intake, database):
+async def test_concurrent_writers_of_the_same_deliveries_in_any_order_do_not_deadlock(
+    intake: GroupCommit, database: TestDatabase
+) -> None:
     other = database.open("gateway")
     second = GroupCommit(other, seconds=5.0)
     for _ in range(10):
@@ -90,7 +106,7 @@ async def test_concurrent_writers_of_the_same_deliveries_in_any_order_do_not_dea
     await other.engine.dispose()
 
 
-async def test_a_database_that_is_away_is_told_at_once(database):
+async def test_a_database_that_is_away_is_told_at_once(database: TestDatabase) -> None:
     away = open_database("postgresql://nobody@127.0.0.1:9/nowhere", "gateway")
     commit = GroupCommit(away, seconds=2.0)
     began = time.monotonic()
@@ -100,8 +116,9 @@ async def test_a_database_that_is_away_is_told_at_once(database):
     await away.engine.dispose()
 
 
-async def test_a_database_that_does_not_answer_is_given_up_in_time(database):
-    silent = await asyncio.start_server(hold_open, "127.0.0.1", 0)
+async def test_a_database_that_does_not_answer_is_given_up_in_time(database: TestDatabase) -> None:
+    writers = []
+    silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
     stuck = open_database(f"postgresql://nobody@127.0.0.1:{port}/nowhere", "gateway")
     commit = GroupCommit(stuck, seconds=0.5)
@@ -111,48 +128,28 @@ async def test_a_database_that_does_not_answer_is_given_up_in_time(database):
     assert time.monotonic() - began < 1.5
     await stuck.engine.dispose()
     silent.close()
+    for writer in writers:
+        writer.close()
+        await writer.wait_closed()
 
 
-async def test_connections_that_died_while_idle_cost_nobody_a_503(intake, database):
+async def test_connections_that_died_while_idle_cost_nobody_a_503(intake: GroupCommit, database: TestDatabase) -> None:
     await intake.store(*deliveries(1)[0])
-    async with open_admin(database) as kill:
-        await kill()
+    await end_connections(database)
     await asyncio.gather(*(intake.store(*one) for one in deliveries(5)))
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 5
 
 
-async def hold_open(reader, writer):
-    """Read for ever, never answer."""
-    while await reader.read(1024):
-        pass
-    writer.close()
-
-
-def open_admin(database):
+async def end_connections(database: TestDatabase) -> None:
     """End every connection to the test's database, as a restart of Postgres does."""
-    from contextlib import asynccontextmanager
-
-    from sqlalchemy import text
-    from sqlalchemy.ext.asyncio import create_async_engine
-
-    from crossdock.storage.engine import async_url
-
-    @asynccontextmanager
-    async def opened():
-        engine = create_async_engine(async_url(database.admin_url), isolation_level="AUTOCOMMIT")
-
-        async def kill():
-            async with engine.connect() as connection:
-                ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
-                await connection.execute(text(ending), {"name": database.name})
-
-        yield kill
-        await engine.dispose()
-
-    return opened()
+    engine = create_async_engine(async_url(database.admin_url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        ending = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = :name"
+        await connection.execute(text(ending), {"name": database.name})
+    await engine.dispose()
 
 
-async def test_a_blank_topic_of_a_3pl_is_stored():
+async def test_a_blank_topic_of_a_3pl_is_stored() -> None:
     delivery, message = arrival(Entry(UUID(int=1), "generic", connector, ()), Verified("", "d", None, None), b"?")
     assert (delivery.body, delivery.external_delivery_id) == (b"?", "d")
     assert message is None or message.type == "webhook.fulfillment.received.v1"

@@ -5,7 +5,9 @@ import base64
 import hmac
 import json
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -16,7 +18,7 @@ from crossdock.contracts.gateway import OrdersWebhookReceived
 MIB = 2**20
 
 
-async def counts(gateway) -> tuple[int, int, int]:
+async def counts(gateway: Any) -> tuple[int, int, int]:
     [row] = await gateway.rows(
         "SELECT (SELECT count(*) FROM delivery) AS d, (SELECT count(*) FROM delivery_body) AS b,"
         " (SELECT count(*) FROM outbox WHERE type LIKE 'webhook.%') AS o"
@@ -24,7 +26,7 @@ async def counts(gateway) -> tuple[int, int, int]:
     return row["d"], row["b"], row["o"]
 
 
-async def test_a_signed_webhook_is_stored_whole_and_published_once(gateway):
+async def test_a_signed_webhook_is_stored_whole_and_published_once(gateway: Any) -> None:
     channel = await gateway.connect()
     body = '{"id":9007199254740993,"note":"naïve \\ud800 \\u0000","total":"10.00"}'.encode()
 
@@ -42,7 +44,7 @@ async def test_a_signed_webhook_is_stored_whole_and_published_once(gateway):
     assert event.triggered_at == stored["triggered_at"]
 
 
-async def test_a_webhook_that_comes_again_is_answered_200_and_changes_nothing(gateway):
+async def test_a_webhook_that_comes_again_is_answered_200_and_changes_nothing(gateway: Any) -> None:
     await gateway.connect()
     replies = await asyncio.gather(*(gateway.deliver(delivery_id="same") for _ in range(20)))
     replies.append(await gateway.deliver(delivery_id="same"))
@@ -51,7 +53,7 @@ async def test_a_webhook_that_comes_again_is_answered_200_and_changes_nothing(ga
     assert await counts(gateway) == (1, 1, 1)
 
 
-async def test_two_channels_may_use_the_same_delivery_id(gateway):
+async def test_two_channels_may_use_the_same_delivery_id(gateway: Any) -> None:
     await gateway.connect()
     await gateway.connect(shop="other-shop.myshopify.com")
     for shop in ("test-shop.myshopify.com", "other-shop.myshopify.com"):
@@ -67,7 +69,9 @@ async def test_two_channels_may_use_the_same_delivery_id(gateway):
         {"x_shopify_hmac_sha256": "\xe9\xff"},
     ],
 )
-async def test_a_wrong_or_missing_signature_is_401_counted_and_nothing_is_stored(gateway, counters, headers):
+async def test_a_wrong_or_missing_signature_is_401_counted_and_nothing_is_stored(
+    gateway: Any, counters: Callable[..., float], headers: dict[str, str]
+) -> None:
     await gateway.connect()
     before = counters("webhook_refused_total", reason="bad_signature")
     sent = {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
@@ -79,13 +83,13 @@ async def test_a_wrong_or_missing_signature_is_401_counted_and_nothing_is_stored
     assert counters("webhook_refused_total", reason="bad_signature") == before + 1
 
 
-async def test_a_body_changed_by_one_byte_is_refused(gateway):
+async def test_a_body_changed_by_one_byte_is_refused(gateway: Any) -> None:
     await gateway.connect()
     signed_for = base64.b64encode(hmac.digest(b"webhook-secret-of-the-shop", b'{"id":1}', "sha256")).decode()
     assert (await gateway.deliver(b'{"id":2}', x_shopify_hmac_sha256=signed_for)).status_code == 401
 
 
-async def test_while_a_secret_is_replaced_both_are_accepted_and_later_only_the_new_one(start):
+async def test_while_a_secret_is_replaced_both_are_accepted_and_later_only_the_new_one(start: Any) -> None:
     async with start(secret_overlap_hours=2) as gateway:
         channel = await gateway.connect()
         changed = {"secrets": {"webhook_secret": "the-new-secret"}}
@@ -102,7 +106,7 @@ async def test_while_a_secret_is_replaced_both_are_accepted_and_later_only_the_n
         assert (await gateway.deliver(secret="the-third-secret")).status_code == 200
 
 
-async def test_an_unknown_shop_or_channel_is_404(gateway):
+async def test_an_unknown_shop_or_channel_is_404(gateway: Any) -> None:
     channel = await gateway.connect()
     assert (await gateway.deliver(x_shopify_shop_domain="nobody.myshopify.com")).status_code == 404
     for path in (f"generic/{uuid4()}", "generic/not-an-id", f"generic/{channel['id']}"):
@@ -110,13 +114,13 @@ async def test_an_unknown_shop_or_channel_is_404(gateway):
     assert await counts(gateway) == (0, 0, 0)
 
 
-async def test_a_disconnected_shop_is_unknown(gateway):
+async def test_a_disconnected_shop_is_unknown(gateway: Any) -> None:
     channel = await gateway.connect()
     await gateway.client.delete(f"/v1/channels/{channel['id']}")
     assert (await gateway.deliver()).status_code == 404
 
 
-async def test_a_body_of_two_megabytes_is_taken_and_one_byte_more_is_413(gateway):
+async def test_a_body_of_two_megabytes_is_taken_and_one_byte_more_is_413(gateway: Any) -> None:
     await gateway.connect()
     assert (await gateway.deliver(b"x" * (2 * MIB))).status_code == 200
     reply = await gateway.deliver(b"x" * (2 * MIB + 1))
@@ -124,7 +128,7 @@ async def test_a_body_of_two_megabytes_is_taken_and_one_byte_more_is_413(gateway
     assert await counts(gateway) == (1, 1, 1)
 
 
-async def test_reading_stops_soon_after_the_limit_when_no_length_was_announced(gateway):
+async def test_reading_stops_soon_after_the_limit_when_no_length_was_announced(gateway: Any) -> None:
     await gateway.connect()
     reader, writer = await asyncio.open_connection("127.0.0.1", gateway.process.settings.port)
     writer.write(
@@ -145,7 +149,7 @@ async def test_reading_stops_soon_after_the_limit_when_no_length_was_announced(g
     writer.close()
 
 
-async def test_more_bodies_than_fit_into_memory_are_sent_back_for_later(start):
+async def test_more_bodies_than_fit_into_memory_are_sent_back_for_later(start: Any) -> None:
     async with start(webhook_memory_bytes=3 * MIB) as gateway:
         await gateway.connect()
         _, writer = await asyncio.open_connection("127.0.0.1", gateway.process.settings.port)
@@ -163,13 +167,13 @@ async def test_more_bodies_than_fit_into_memory_are_sent_back_for_later(start):
 
 
 @pytest.mark.parametrize("body", [b"", b"this is no JSON", b"\x00\xff\x00", b"[]", b'{"unknown":true}'])
-async def test_what_is_no_order_is_taken_and_published_for_its_consumer_to_park(gateway, body):
+async def test_what_is_no_order_is_taken_and_published_for_its_consumer_to_park(gateway: Any, body: bytes) -> None:
     await gateway.connect()
     assert (await gateway.deliver(body)).status_code == 200
     assert OrdersWebhookReceived.model_validate((await gateway.published())[1]).body == body
 
 
-async def test_a_topic_that_nobody_needs_is_stored_as_ignored_and_not_published(gateway):
+async def test_a_topic_that_nobody_needs_is_stored_as_ignored_and_not_published(gateway: Any) -> None:
     await gateway.connect()
     assert (await gateway.deliver(x_shopify_topic="carts/update")).status_code == 200
     assert [row["category"] for row in await gateway.rows("SELECT category FROM delivery")] == ["ignored"]
@@ -186,13 +190,13 @@ async def test_a_topic_that_nobody_needs_is_stored_as_ignored_and_not_published(
         ("app/uninstalled", "webhook.channel.received.v1"),
     ],
 )
-async def test_each_kind_of_topic_is_published_as_its_own_event(gateway, topic, event):
+async def test_each_kind_of_topic_is_published_as_its_own_event(gateway: Any, topic: str, event: str) -> None:
     await gateway.connect()
     await gateway.deliver(x_shopify_topic=topic)
     assert (await gateway.published())[1]["type"] == event
 
 
-async def test_a_3pl_signs_its_notices_the_standard_way(gateway):
+async def test_a_3pl_signs_its_notices_the_standard_way(gateway: Any) -> None:
     secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
     channel = await gateway.connect(
         kind="generic", name="Warehouse", shop=None, base_url="http://127.0.0.1:9", secrets={"webhook_secret": secret}
@@ -209,7 +213,7 @@ async def test_a_3pl_signs_its_notices_the_standard_way(gateway):
     assert await counts(gateway) == (1, 1, 1)
 
 
-async def test_text_that_postgres_cannot_store_is_cleaned_on_the_way_in(gateway):
+async def test_text_that_postgres_cannot_store_is_cleaned_on_the_way_in(gateway: Any) -> None:
     secret = "whsec_" + base64.b64encode(b"k" * 24).decode()
     channel = await gateway.connect(kind="generic", name="Warehouse", shop=None, secrets={"webhook_secret": secret})
     body = b'{"type": "order.\\u0000 \\ud800 made"}'
@@ -220,7 +224,7 @@ async def test_text_that_postgres_cannot_store_is_cleaned_on_the_way_in(gateway)
     assert [row["topic"] for row in await gateway.rows("SELECT topic FROM delivery")] == ["order. \ufffd made"]
 
 
-async def test_a_burst_is_taken_whole(gateway):
+async def test_a_burst_is_taken_whole(gateway: Any) -> None:
     await gateway.connect()
     limits = httpx.Limits(max_connections=100)
     async with httpx.AsyncClient(base_url=gateway.url, limits=limits, timeout=20, trust_env=False) as client:

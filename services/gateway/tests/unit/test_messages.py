@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from crossdock.channels.model import Verified
 from crossdock.channels.shopify import connector as shopify
-from crossdock.contracts.gateway import WEBHOOK_OF_CATEGORY
+from crossdock.contracts.gateway import WEBHOOK_OF_CATEGORY, OrdersWebhookReceived
 from crossdock.messaging.envelope import Incoming, decode, message_time, outgoing
 from gateway.directory import Entry
 from gateway.webhooks import arrival, message_of
@@ -20,7 +20,9 @@ TIME = st.datetimes(timezones=st.just(UTC))
 
 
 @given(TEXT, TEXT, st.none() | TEXT, st.none() | TIME, st.binary(max_size=200))
-def test_a_consumer_reads_what_the_sender_sent(topic, delivery_id, event_id, triggered_at, body):
+def test_a_consumer_reads_what_the_sender_sent(
+    topic: str, delivery_id: str, event_id: str | None, triggered_at: datetime | None, body: bytes
+) -> None:
     delivery, _ = arrival(ENTRY, Verified(topic, delivery_id, event_id, triggered_at), body)
     message = message_of(delivery, WEBHOOK_OF_CATEGORY["orders"], "shopify")
 
@@ -38,11 +40,12 @@ def test_a_consumer_reads_what_the_sender_sent(topic, delivery_id, event_id, tri
         "received_at": delivery.received_at,
         "body": event.model_dump()["body"],
     }
+    assert isinstance(event, OrdersWebhookReceived)
     assert event.body == body
 
 
 @pytest.mark.parametrize("category", list(WEBHOOK_OF_CATEGORY))
-def test_its_envelope_is_that_of_any_other_event(category):
+def test_its_envelope_is_that_of_any_other_event(category: str) -> None:
     at = datetime(2026, 11, 1, tzinfo=UTC)
     delivery, _ = arrival(ENTRY, Verified("orders/create", "d", "e", at), b"{}")
     message = message_of(delivery, WEBHOOK_OF_CATEGORY[category], "shopify")
@@ -56,6 +59,6 @@ def test_its_envelope_is_that_of_any_other_event(category):
         assert getattr(message, name) == getattr(usual, name)
 
 
-def test_the_id_of_a_delivery_tells_when_it_came():
+def test_the_id_of_a_delivery_tells_when_it_came() -> None:
     delivery, _ = arrival(ENTRY, Verified("orders/create", "d", None, None), b"{}")
     assert abs((message_time(delivery.id) - delivery.received_at).total_seconds()) < 1

@@ -19,7 +19,7 @@ from gateway.domain.routing import target_of
         ("/services/inventory/parked/7/replay", ("inventory", "/parked/7/replay")),
     ],
 )
-def test_a_path_goes_to_the_service_that_owns_it(path, target):
+def test_a_path_goes_to_the_service_that_owns_it(path: str, target: tuple[str, str]) -> None:
     assert target_of(path) == target
 
 
@@ -38,5 +38,5 @@ def test_a_path_goes_to_the_service_that_owns_it(path, target):
         "/parked",
     ],
 )
-def test_a_path_that_nobody_owns_or_that_climbs_leads_nowhere(path):
+def test_a_path_that_nobody_owns_or_that_climbs_leads_nowhere(path: str) -> None:
     assert target_of(path) is None

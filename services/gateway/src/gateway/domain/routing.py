@@ -1,0 +1,32 @@
+"""Which service answers for which path below /v1."""
+
+from urllib.parse import unquote
+
+SERVICES = ("order-ingest", "sku-matcher", "inventory", "fulfillment")
+OWNERS = {
+    "orders": "order-ingest",
+    "skus": "sku-matcher",
+    "listings": "sku-matcher",
+    "stock": "inventory",
+    "reservations": "inventory",
+    "requests": "fulfillment",
+    "write-backs": "fulfillment",
+}
+OF_AN_ORDER = {"match": "sku-matcher", "fulfillment": "fulfillment"}
+"""What other services tell of an order: /v1/orders/{id}/fulfillment."""
+
+
+def target_of(path: str) -> tuple[str, str] | None:
+    """The service that owns a path below /v1 (still percent-encoded, without /v1), and its path there; None if no
+    service does, or if the path climbs (`..`)."""
+    segments = path.strip("/").split("/")
+    if "" in segments or {".", ".."} & set(unquote(path).split("/")):
+        return None
+    match segments:
+        case ["services", service, "parked", *rest] if service in SERVICES:
+            return service, "/" + "/".join(["parked", *rest])
+        case ["orders", _, about, *_] if about in OF_AN_ORDER:
+            return OF_AN_ORDER[about], "/" + "/".join(segments)
+        case [first, *_] if first in OWNERS:
+            return OWNERS[first], "/" + "/".join(segments)
+    return None

@@ -1,0 +1,127 @@
+"""The way from people to the other services: adds a service token, streams the reply, says clearly when one is away."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from typing import Any
+
+import httpx
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+
+from crossdock.service import tokens
+from crossdock.service.errors import Problem
+from gateway.domain.routing import SERVICES, target_of
+from gateway.keys import Caller
+
+KEPT_OF_REQUEST = ("accept", "content-type", "idempotency-key", "if-match", "if-none-match", "traceparent")
+KEPT_OF_REPLY = ("cache-control", "content-type", "etag", "last-modified", "location", "retry-after")
+MAX_BODY_BYTES = 16 * 2**20
+STATUS_SECONDS = 3.0
+
+
+class Proxy:
+    """Calls the services; its connections live as long as the process."""
+
+    def __init__(self, urls: Mapping[str, str], service_key: str, seconds: float) -> None:
+        self._clients = {
+            service: httpx.AsyncClient(base_url=urls[service], timeout=seconds, trust_env=False) for service in SERVICES
+        }
+        self._key = service_key
+        self._seconds = seconds
+
+    async def forward(self, request: Request, caller: Caller) -> StreamingResponse:
+        """Send a request on to the service that owns its path. Raises Problem: 404, 413, 503, 504."""
+        path = request.scope["raw_path"].decode("latin-1").partition("?")[0].removeprefix("/v1")
+        target = target_of(path)
+        if target is None:
+            raise Problem(404, "not_found", "Nothing is served at this path.", "See /openapi.json and the README.")
+        service, there = target
+        headers = self._headers(service) | {"x-crossdock-actor": caller.name.encode("ascii", "replace").decode()}
+        headers |= {name: request.headers[name] for name in KEPT_OF_REQUEST if name in request.headers}
+        url = httpx.URL(there, query=request.scope["query_string"])
+        call = self._clients[service].build_request(request.method, url, headers=headers, content=await _body(request))
+        reply = await self._send(service, call)
+        kept = {name: reply.headers[name] for name in KEPT_OF_REPLY if name in reply.headers}
+        return StreamingResponse(_streamed(reply), reply.status_code, kept)
+
+    async def _send(self, service: str, call: httpx.Request) -> httpx.Response:
+        try:
+            return await self._clients[service].send(call, stream=True)
+        except (httpx.ConnectError, httpx.ConnectTimeout):
+            raise _away(service, "cannot be reached") from None
+        except httpx.TimeoutException:
+            sentence = f"The service {service} did not answer within {self._seconds:g} seconds."
+            done = "" if call.method == "GET" else " Look first whether it was done."
+            raise Problem(504, "service_slow", sentence, f"Try again a little later.{done}") from None
+        except httpx.HTTPError:
+            raise _away(service, "broke the connection off") from None
+
+    async def status(self) -> list[dict[str, Any]]:
+        """Of each service: whether it is ready, why not, and what lies in its outbox and among its parked messages."""
+        return list(await asyncio.gather(*(self._status(service) for service in SERVICES)))
+
+    async def _status(self, service: str) -> dict[str, Any]:
+        client = self._clients[service]
+        try:
+            ready = (await client.get("/readyz", timeout=STATUS_SECONDS)).json()
+            found = {"name": service, "ready": bool(ready["ready"]), "unready": dict(ready["unready"])}
+            runtime = await client.get("/runtime", headers=self._headers(service), timeout=STATUS_SECONDS)
+            return found | (runtime.json() if runtime.status_code == 200 else {})
+        except httpx.HTTPError as problem:
+            return {
+                "name": service,
+                "ready": False,
+                "unready": {"service": f"does not answer ({type(problem).__name__})"},
+            }
+        except (ValueError, KeyError, TypeError):
+            return {"name": service, "ready": False, "unready": {"service": "is not a Crossdock service"}}
+
+    async def close(self) -> None:
+        """Close the connections to the services."""
+        for client in self._clients.values():
+            await client.aclose()
+
+    def _headers(self, service: str) -> dict[str, str]:
+        return {"authorization": f"Bearer {tokens.issue(self._key, issuer='gateway', audience=service)}"}
+
+
+async def _body(request: Request) -> bytes:
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > MAX_BODY_BYTES:
+            raise Problem(
+                413, "body_too_large", f"The body is larger than {MAX_BODY_BYTES} bytes.", "Send less at once."
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def _streamed(reply: httpx.Response) -> AsyncIterator[bytes]:
+    try:
+        async for chunk in reply.aiter_bytes():
+            yield chunk
+    finally:
+        await reply.aclose()
+
+
+def _away(service: str, what: str) -> Problem:
+    return Problem(
+        503,
+        "service_away",
+        f"The service {service} {what}.",
+        "Try again in a moment; see `crossdock status`.",
+        {"retry-after": "2"},
+    )
+
+
+def router(proxy: Proxy, caller: Any) -> APIRouter:
+    """Everything below /v1 that the gateway does not answer itself. `caller` is the dependency that lets people in."""
+    routes = APIRouter()
+
+    @routes.api_route("/v1/{path:path}", methods=["GET", "POST", "PUT", "PATCH", "DELETE"], include_in_schema=False)
+    async def forward(request: Request, who: Caller = caller) -> StreamingResponse:
+        return await proxy.forward(request, who)
+
+    return routes
