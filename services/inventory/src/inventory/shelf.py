@@ -53,7 +53,7 @@ class Shelf:
 
     async def save(self, tx: Tx) -> None:
         """Write what changed."""
-        changed = [level for sku, level in self._levels.items() if level != self._before[sku]]
+        changed = [level for sku, level in self._levels.items() if level is not self._before[sku]]
         await store.save_stock(tx, self._location_id, sorted(changed, key=lambda level: level.sku))
         if self._entries:
             await store.write_ledger(tx, self._location_id, self._entries)

@@ -27,7 +27,9 @@ SAVE_CLAIMS = text("""
                        settled_content, standing)
     SELECT c.order_id, c.placed_at, c.match_content, c.match_version, c.answered_content, c.answered_match,
            c.reservation_version, c.reserved, c.waiting,
-           ARRAY(SELECT DISTINCT i ->> 'sku' FROM jsonb_array_elements(c.items) AS i ORDER BY 1),
+           CASE WHEN c.waiting
+                THEN ARRAY(SELECT DISTINCT i ->> 'sku' FROM jsonb_array_elements(c.items) AS i ORDER BY 1)
+                ELSE '{}' END,
            c.items, c.shipments, c.refunds, c.settlement_version, c.settled_content, c.standing
     FROM unnest(CAST(:order_id AS uuid[]), CAST(:placed_at AS timestamptz[]), CAST(:match_content AS int[]),
                 CAST(:match_version AS int[]), CAST(:answered_content AS int[]), CAST(:answered_match AS int[]),
@@ -123,7 +125,7 @@ async def lock_stock(tx: Tx, location_id: UUID, skus: Collection[str]) -> dict[s
 
 async def _lock(tx: Tx, location_id: UUID, skus: Collection[str]) -> dict[str, Level]:
     rows = await tx.rows(LOCK_STOCK, location_id=location_id, skus=sorted(skus))
-    return {row.sku: Level(row.sku, row.on_hand, row.reserved, row.counted_at) for row in rows}
+    return {level.sku: level for level in (Level(*row) for row in rows)}
 
 
 async def save_stock(tx: Tx, location_id: UUID, levels: Sequence[Level]) -> None:

@@ -24,6 +24,10 @@ class Item:
     held: int = 0
     consumed: int = 0
 
+    def holding(self, more: int) -> "Item":
+        """The item with so many more units held. For every line of every order, where `replace` takes twice as long."""
+        return Item(self.line_id, self.sku, self.per_unit, self.wanted, self.held + more, self.consumed)
+
 
 @dataclass(frozen=True, slots=True)
 class Shipment:
@@ -187,6 +191,8 @@ def shipped_units(claim: Claim) -> dict[str, int]:
 def consume(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Movement, ...]]:
     """Shipments and voids only move units between held and consumed, whose sum they never change; what does not fit
     yet (its void or its reservation is on the way) waits in the stored facts."""
+    if not claim.shipments:
+        return claim, ()
     shipped = shipped_units(claim)
     items, moves = [], []
     for item in claim.items:
@@ -222,7 +228,9 @@ def give_back(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Item
 
 def restock(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Movement, ...]]:
     """Returned units go back on hand once, as soon as the SKU of their line is known."""
-    refunds = dict(claim.refunds or {})
+    if not claim.refunds:
+        return claim, ()
+    refunds = dict(claim.refunds)
     moves: list[Movement] = []
     per_line: dict[str, list[Item]] = {}
     for item in claim.items:
@@ -253,12 +261,13 @@ def take(
     if lacks and answered:
         return claim, None, ()
     version = claim.reservation_version + 1 if answered else 0
-    claim = replace(claim, answered=claim.match, reservation_version=version, reserved=not lacks)
-    if lacks:
-        return claim, Answer(lacks), ()
-    items = tuple(replace(item, held=item.held + units) if units else item for item, units in missing)
-    moves = tuple(Movement(i.sku, "reserved", cause, at, on_hand=0, reserved=units) for i, units in missing if units)
-    return replace(claim, items=items), Answer(), moves
+    items = claim.items
+    moves: tuple[Movement, ...] = ()
+    if not lacks:
+        items = tuple(item.holding(units) if units else item for item, units in missing)
+        moves = tuple(Movement(i.sku, "reserved", cause, at, 0, units) for i, units in missing if units)
+    claim = replace(claim, answered=claim.match, reservation_version=version, reserved=not lacks, items=items)
+    return claim, Answer(lacks), moves
 
 
 def _lacks(missing: Iterable[tuple[Item, int]], available: Mapping[str, int]) -> tuple[Lack, ...]:

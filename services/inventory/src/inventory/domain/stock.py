@@ -38,7 +38,7 @@ def move(level: Level, movement: Movement) -> Level:
     """Apply a movement. One that happened before the newest count was made is in that count already: it changes what
     is reserved, and not what is on hand."""
     on_hand = 0 if contained(level, movement) else movement.on_hand
-    return replace(level, on_hand=level.on_hand + on_hand, reserved=level.reserved + movement.reserved)
+    return Level(level.sku, level.on_hand + on_hand, level.reserved + movement.reserved, level.counted_at)
 
 
 def contained(level: Level, movement: Movement) -> bool:
