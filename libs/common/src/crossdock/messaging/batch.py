@@ -11,7 +11,7 @@ from uuid import UUID
 
 from crossdock.messaging import faults, inbox, outbox, parked, suspects
 from crossdock.messaging.consumer import Handler
-from crossdock.messaging.envelope import Incoming, Received, Undecodable, again, decode
+from crossdock.messaging.envelope import Incoming, Received, Undecodable, again, decode, made_at
 from crossdock.messaging.failures import RETRY_AFTER_SECONDS, FailingRun, Paused, Poison, Verdict, explain, judge
 from crossdock.messaging.parked import ToPark, frames_of
 from crossdock.messaging.topology import queue_name
@@ -103,16 +103,15 @@ class BatchProcessor:
             raise Paused(explain(error)) from error
 
     def _decode(self, messages: Sequence[Incoming]) -> tuple[list[Received], list[ToPark]]:
-        members: dict[str, Received] = {}
+        members: dict[int, Received] = {}
         unreadable = []
         now = time.time()
         for message in messages:
             try:
                 received = decode(message, self._accepted)
-                made = (received.message_id.int >> 80) / 1000
-                if not now - self._window.past < made < now + self._window.future:
+                if not now - self._window.past < made_at(received.message_id) < now + self._window.future:
                     raise Undecodable("the message id was made outside the days that the inbox keeps")
-                members.setdefault(str(received.message_id), received)
+                members.setdefault(received.message_id.int, received)
             except Undecodable as problem:
                 unreadable.append(ToPark(message, str(problem)))
         return list(members.values()), unreadable

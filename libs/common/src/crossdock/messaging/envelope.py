@@ -122,16 +122,21 @@ def again(message: Incoming, *, queue: str, attempt: int, origin_id: UUID) -> Ou
 
 def message_time(message_id: UUID) -> datetime:
     """The moment at which a UUIDv7 was made, UTC. Raises Undecodable for any other version."""
+    return datetime.fromtimestamp(made_at(message_id), UTC)
+
+
+def made_at(message_id: UUID) -> float:
+    """The same in seconds since 1970."""
     if message_id.version != 7:
         raise Undecodable("the message id is not a UUIDv7")
-    return datetime.fromtimestamp((message_id.int >> 80) / 1000, UTC)
+    return (message_id.int >> 80) / 1000
 
 
 def decode(message: Incoming, accepted: Mapping[str, type[Event]] = EVENTS) -> Received:
     """Read a delivered message. Raises Undecodable with the reason: no v7 id, unknown type, or a body that does not
     fit the type. The reason names fields, never their values, which may be personal."""
     message_id = _uuid(message.message_id, "message id")
-    message_time(message_id)
+    made_at(message_id)
     if message.type is None or message.type not in accepted:
         raise Undecodable(f"nothing here reads messages of type {message.type!r}")
     try:

@@ -1,6 +1,7 @@
 """One handler's loop: take what is local, settle it, acknowledge it with one ack; pause and probe in an outage."""
 
 import asyncio
+import gc
 import logging
 import random
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,17 @@ IDLE_SECONDS = 1.0
 PROBE_SECONDS = (0.5, 1, 2, 5, 10, 15)
 """The wait before each probe of a paused consumer; the last one repeats."""
 
+COLLECT_AFTER_OBJECTS = 20_000
+"""How many more objects than were freed must be made before the garbage collector looks at the young ones."""
+
 log = logging.getLogger(__name__)
+
+
+def spare_the_collector() -> None:
+    """Keep the garbage collector from walking over what lives as long as the process, and over every batch, whose
+    objects their reference counts free: it took 15 % of a consumer's CPU at full load, two thirds of it on modules."""
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS)
 
 
 class BatchRunner:
@@ -43,6 +54,7 @@ class BatchRunner:
 
     async def run(self) -> None:
         """Turn until stopped; a batch that was taken is always finished."""
+        spare_the_collector()
         while not self._stopping.is_set():
             self._beat()
             await self._room()
