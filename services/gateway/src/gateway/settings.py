@@ -26,4 +26,4 @@ class Settings(ServiceSettings):
     secret_overlap_hours: float = Field(
         2.0, ge=0, description="How long a replaced webhook secret is still accepted; Shopify uses it for an hour"
     )
-    access_seconds: float = Field(300.0, gt=0, description="How long other services may keep a pasted access token")
+    access_seconds: float = Field(60.0, gt=0, description="How long other services may keep a pasted access token")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from sqlalchemy.exc import DBAPIError
 
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, Client, saved
@@ -18,6 +19,7 @@ from crossdock.cli.stack import make_stack
 from crossdock.local import files, supervisor
 from crossdock.local.packages import PackagesUnavailable
 from crossdock.local.processes import StartFailed
+from crossdock.messaging.failures import explain
 from crossdock.messaging.topology import ManagementAway
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
@@ -47,6 +49,10 @@ def one_sentence() -> Iterator[None]:
     """Tell a known failure as one sentence, and exit with 1."""
     try:
         yield
+    except (DBAPIError, OSError) as problem:
+        # Never the statement: it may hold a password.
+        problems.print(f"Postgres did not do what it was asked ({explain(problem)}): check its URL and the role's rights.")
+        raise typer.Exit(1) from None
     except Known as problem:
         problems.print(str(problem), style="red", markup=False, highlight=False)
         raise typer.Exit(1) from None

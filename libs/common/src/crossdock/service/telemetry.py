@@ -15,16 +15,28 @@ meter = metrics.get_meter("crossdock")
 tracer = trace.get_tracer("crossdock")
 propagator = TraceContextTextMapPropagator()
 
+SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+"""Where the buckets of durations end; the default ones are meant for milliseconds."""
+COUNTS = (1, 2, 5, 10, 20, 50, 100, 150, 200, 500, 1000)
+
 process_duration = meter.create_histogram(
-    "messaging.process.duration", unit="s", description="Time from taking a batch to its committed fate"
+    "messaging.process.duration",
+    unit="s",
+    description="Time from taking a batch to its committed fate",
+    explicit_bucket_boundaries_advisory=SECONDS,
 )
-batch_size = meter.create_histogram("messaging.batch.message_count", description="Messages in a batch")
+batch_size = meter.create_histogram(
+    "messaging.batch.message_count", description="Messages in a batch", explicit_bucket_boundaries_advisory=COUNTS
+)
 parked_total = meter.create_counter("parked_message.total", description="Messages parked")
 failed_total = meter.create_counter("failed_message.total", description="Messages that failed alone")
 refused_total = meter.create_counter("outbox.refused", description="Messages that the broker returned or nacked")
 paused_gauge = meter.create_up_down_counter("consumer.paused", description="Consumers that are paused")
 delivery_lag = meter.create_histogram(
-    "delivery.lag", unit="s", description="Time from the making of a message to the start of its batch (its oldest)"
+    "delivery.lag",
+    unit="s",
+    description="Time from the making of a message to the start of its batch (its oldest)",
+    explicit_bucket_boundaries_advisory=SECONDS,
 )
 outbox_age = meter.create_gauge("outbox.age", unit="s", description="Age of the oldest message not confirmed yet")
 outbox_rows = meter.create_gauge("outbox.rows", description="Messages not confirmed yet")

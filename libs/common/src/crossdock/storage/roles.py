@@ -65,8 +65,11 @@ async def wall_off(admin_url: str, database: str, services: Sequence[str], *, ro
     async with _admin(url) as connection:
         for service in services:
             roles = roles_of(roles_from or database, service)
+            # One statement list is one transaction: a migration never meets a schema without its default grants.
+            await connection.execute(text("BEGIN"))
             for statement in _walls(roles, schema_of(service)):
                 await connection.execute(text(statement))
+            await connection.execute(text("COMMIT"))
 
 
 def _walls(roles: ServiceRoles, schema: str) -> tuple[str, ...]:
