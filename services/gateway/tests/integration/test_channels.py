@@ -44,9 +44,8 @@ async def test_no_secret_leaves_by_api_event_log_or_table(gateway: Any, caplog: 
     assert listed.json() == [shown.json()] == [channel]
 
 
-@pytest.mark.parametrize(
-    ("changes", "said"),
-    [
+async def test_a_channel_that_cannot_be_is_refused_in_a_sentence_without_its_value(gateway: Any) -> None:
+    wrong: tuple[tuple[dict[str, Any], str], ...] = (
         ({"kind": "teleport"}, "no connector for channel kind"),
         ({"shop": "example.com"}, "must be the store's own domain"),
         ({"base_url": "ftp://example.com"}, "must be a plain http(s) address"),
@@ -54,16 +53,13 @@ async def test_no_secret_leaves_by_api_event_log_or_table(gateway: Any, caplog: 
         ({"mode": "loud"}, "mode"),
         ({"name": ""}, "name"),
         ({"webhook_secret": "hush"}, "webhook_secret"),
-    ],
-)
-async def test_a_channel_that_cannot_be_is_refused_in_a_sentence_without_its_value(
-    gateway: Any, changes: dict[str, Any], said: str
-) -> None:
-    body = {"kind": "shopify", "name": "Shop", "shop": "x.myshopify.com"} | changes
-    reply = await gateway.client.post("/v1/channels", json=body)
-    assert reply.status_code == 422
-    assert said in reply.json()["message"].lower()
-    assert "hush" not in reply.text
+    )
+    for changes, said in wrong:
+        body = {"kind": "shopify", "name": "Shop", "shop": "x.myshopify.com"} | changes
+        reply = await gateway.client.post("/v1/channels", json=body)
+        assert reply.status_code == 422
+        assert said in reply.json()["message"].lower()
+        assert "hush" not in reply.text
     assert await gateway.rows("SELECT id FROM channel") == []
 
 
@@ -110,7 +106,7 @@ async def test_another_service_gets_the_token_and_the_newest_one_after_a_change(
         "token-of-the-shop",
         {"allow": 1},
     )
-    assert first["seconds"] == 300
+    assert first["seconds"] == 60
 
     changed = {"secrets": {"access_token": "newer-token"}}
     await gateway.client.patch(f"/v1/channels/{channel['id']}", json=changed)

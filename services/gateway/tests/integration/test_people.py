@@ -25,18 +25,11 @@ async def make_key(gateway: Any, role: str) -> str:
     return str(reply.json()["key"])
 
 
-@pytest.mark.parametrize(
-    "given", [{"authorization": ""}, bearer("xd_wrong"), bearer("x" * 5000), {"authorization": "Basic eDp5"}]
-)
-async def test_without_a_good_key_nothing_is_answered(gateway: Any, given: dict[str, str]) -> None:
-    for method, path in (
-        ("GET", "/v1/channels"),
-        ("POST", "/v1/channels"),
-        ("GET", "/v1/orders"),
-        ("GET", "/v1/status"),
-    ):
-        reply = await gateway.client.request(method, path, headers=given)
-        assert (reply.status_code, reply.json()["code"]) == (401, "api_key")
+async def test_without_a_good_key_nothing_is_answered(gateway: Any) -> None:
+    for given in ({"authorization": ""}, bearer("xd_wrong"), bearer("x" * 5000), {"authorization": "Basic eDp5"}):
+        for method, path in (("GET", "channels"), ("POST", "channels"), ("GET", "orders"), ("GET", "status")):
+            reply = await gateway.client.request(method, f"/v1/{path}", headers=given)
+            assert (reply.status_code, reply.json()["code"]) == (401, "api_key")
 
 
 async def test_a_viewer_reads_an_operator_acts_and_an_admin_makes_keys(gateway: Any) -> None:
@@ -109,7 +102,7 @@ async def orders(free_port: int, service_key: str) -> AsyncIterator[str]:
     async def one(request: Request, order_id: str) -> dict[str, str]:
         let_in(request)
         if order_id == "slow":
-            await asyncio.sleep(5)
+            await asyncio.sleep(1)
         if order_id == "none":
             raise Problem(404, "not_found", "There is no order none.")
         return {"order": order_id, "actor": request.headers["x-crossdock-actor"]}

@@ -10,9 +10,6 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
-import httpx
-import pytest
-
 from crossdock.contracts.gateway import OrdersWebhookReceived
 
 MIB = 2**20
@@ -61,26 +58,24 @@ async def test_two_channels_may_use_the_same_delivery_id(gateway: Any) -> None:
     assert await counts(gateway) == (2, 2, 2)
 
 
-@pytest.mark.parametrize(
-    "headers",
-    [
-        {"x_shopify_hmac_sha256": ""},
-        {"x_shopify_hmac_sha256": "bm90IHRoZSBzaWduYXR1cmU="},
-        {"x_shopify_hmac_sha256": "\xe9\xff"},
-    ],
-)
 async def test_a_wrong_or_missing_signature_is_401_counted_and_nothing_is_stored(
-    gateway: Any, counters: Callable[..., float], headers: dict[str, str]
+    gateway: Any, counters: Callable[..., float]
 ) -> None:
     await gateway.connect()
     before = counters("webhook_refused_total", reason="bad_signature")
-    sent = {name.replace("_", "-").encode(): value.encode("latin-1") for name, value in headers.items()}
-    plain = {b"x-shopify-topic": b"orders/create", b"x-shopify-shop-domain": b"test-shop.myshopify.com"}
-    reply = await gateway.client.post("/webhooks/shopify", content=b"{}", headers=list((plain | sent).items()))
+    usual = {b"x-shopify-topic": b"orders/create", b"x-shopify-shop-domain": b"test-shop.myshopify.com"}
+    for wrong in (
+        {},
+        {b"x-shopify-hmac-sha256": b""},
+        {b"x-shopify-hmac-sha256": b"bm90IGl0"},
+        {b"x-shopify-hmac-sha256": b"\xe9\xff"},
+    ):
+        headers = list((usual | wrong).items())
+        reply = await gateway.client.post("/webhooks/shopify", content=b"{}", headers=headers)
+        assert (reply.status_code, reply.json()["code"]) == (401, "bad_signature")
 
-    assert (reply.status_code, reply.json()["code"]) == (401, "bad_signature")
     assert await counts(gateway) == (0, 0, 0)
-    assert counters("webhook_refused_total", reason="bad_signature") == before + 1
+    assert counters("webhook_refused_total", reason="bad_signature") == before + 4
 
 
 async def test_a_body_changed_by_one_byte_is_refused(gateway: Any) -> None:
@@ -166,11 +161,11 @@ async def test_more_bodies_than_fit_into_memory_are_sent_back_for_later(start: A
         assert (await gateway.deliver(b"x" * (2 * MIB))).status_code == 200
 
 
-@pytest.mark.parametrize("body", [b"", b"this is no JSON", b"\x00\xff\x00", b"[]", b'{"unknown":true}'])
-async def test_what_is_no_order_is_taken_and_published_for_its_consumer_to_park(gateway: Any, body: bytes) -> None:
+async def test_what_is_no_order_is_taken_and_published_for_its_consumer_to_park(gateway: Any) -> None:
     await gateway.connect()
-    assert (await gateway.deliver(body)).status_code == 200
-    assert OrdersWebhookReceived.model_validate((await gateway.published())[1]).body == body
+    for body in (b"", b"this is no JSON", b"\x00\xff\x00", b"[]", b'{"unknown":true}'):
+        assert (await gateway.deliver(body)).status_code == 200
+        assert OrdersWebhookReceived.model_validate((await gateway.published())[-1]).body == body
 
 
 async def test_a_topic_that_nobody_needs_is_stored_as_ignored_and_not_published(gateway: Any) -> None:
@@ -180,20 +175,17 @@ async def test_a_topic_that_nobody_needs_is_stored_as_ignored_and_not_published(
     assert await counts(gateway) == (1, 1, 0)
 
 
-@pytest.mark.parametrize(
-    ("topic", "event"),
-    [
+async def test_each_kind_of_topic_is_published_as_its_own_event(gateway: Any) -> None:
+    await gateway.connect()
+    for topic, event in (
         ("orders/paid", "webhook.orders.received.v1"),
         ("refunds/create", "webhook.orders.received.v1"),
         ("products/update", "webhook.catalog.received.v1"),
         ("inventory_levels/update", "webhook.stock.received.v1"),
         ("app/uninstalled", "webhook.channel.received.v1"),
-    ],
-)
-async def test_each_kind_of_topic_is_published_as_its_own_event(gateway: Any, topic: str, event: str) -> None:
-    await gateway.connect()
-    await gateway.deliver(x_shopify_topic=topic)
-    assert (await gateway.published())[1]["type"] == event
+    ):
+        await gateway.deliver(x_shopify_topic=topic)
+        assert (await gateway.published())[-1]["type"] == event
 
 
 async def test_a_3pl_signs_its_notices_the_standard_way(gateway: Any) -> None:
@@ -226,10 +218,9 @@ async def test_text_that_postgres_cannot_store_is_cleaned_on_the_way_in(gateway:
 
 async def test_a_burst_is_taken_whole(gateway: Any) -> None:
     await gateway.connect()
-    limits = httpx.Limits(max_connections=100)
-    async with httpx.AsyncClient(base_url=gateway.url, limits=limits, timeout=20, trust_env=False) as client:
-        gateway.client, kept = client, gateway.client
-        gateway.client.headers.update(kept.headers)
-        replies = await asyncio.gather(*(gateway.deliver(b"x" * 6000, delivery_id=f"d-{n}") for n in range(500)))
-    assert {reply.status_code for reply in replies} == {200}
-    assert await counts(gateway) == (500, 500, 500)
+
+    async def sender(number: int) -> set[int]:
+        return {(await gateway.deliver(b"x" * 6000, delivery_id=f"{number}-{n}")).status_code for n in range(10)}
+
+    assert set().union(*await asyncio.gather(*(sender(number) for number in range(30)))) == {200}
+    assert await counts(gateway) == (300, 300, 300)
