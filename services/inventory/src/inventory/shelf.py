@@ -1,6 +1,6 @@
 """The stock that one batch has locked: claims advance on it one by one, and it is written once at the end."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -44,11 +44,11 @@ class Shelf:
 
     def advance(self, claim: Claim, event: Event, *, at: datetime, cause: str) -> Claim:
         """Let a claim do what its facts ask for, tell what came of it, and return it as it is now."""
-        available = {sku: self._levels[sku].available for sku in claim.skus()}
-        step = claims.advance(claim, available, at, cause)
+        before = {sku: self._levels[sku] for sku in claim.skus()}
+        step = claims.advance(claim, before, at, cause)
         for movement in step.movements:
             self._apply(movement, claim.order_id)
-        self._tell(step, event, at)
+        self._tell(step, event, at, before)
         return step.claim
 
     async def save(self, tx: Tx) -> None:
@@ -66,7 +66,7 @@ class Shelf:
             entry = {"sku": movement.sku, "kind": movement.kind, "quantity": movement.on_hand, "contained": seen}
             self._entries.append(entry | {"order_id": order_id, "cause": movement.cause, "at": movement.at})
 
-    def _tell(self, step: Step, event: Event, at: datetime) -> None:
+    def _tell(self, step: Step, event: Event, at: datetime, before: Mapping[str, Level]) -> None:
         claim = step.claim
         if step.given_back:
             given = self._items(step.given_back)
@@ -77,7 +77,7 @@ class Shelf:
         if step.answer is not None:
             self._tx.publish(self._answer(claim, step.answer), cause=event)
         for sku in dict.fromkeys(movement.sku for movement in step.movements if movement.kind != "reserved"):
-            self._tx.publish(self._changed(sku, step.movements, at), cause=event)
+            self._tx.publish(self._changed(before[sku], at), cause=event)
 
     def _answer(self, claim: Claim, answer: Answer) -> ReservationEvent:
         (content, match), version = claim.answered, claim.reservation_version
@@ -90,21 +90,28 @@ class Shelf:
         )
         return StockShort(order_id=claim.order_id, shortages=shortages, **versions)
 
-    def _changed(self, sku: str, movements: Iterable[Movement], at: datetime) -> StockChanged:
-        level = self._levels[sku]
-        more = sum(m.on_hand - m.reserved for m in movements if m.sku == sku)
+    def _changed(self, before: Level, at: datetime) -> StockChanged:
+        """Stock after a movement, which the newest count may have contained: only the levels tell whether more is
+        available than before."""
+        level = self._levels[before.sku]
         return StockChanged(
-            sku=sku,
+            sku=level.sku,
             location_id=self._location_id,
             on_hand=level.on_hand,
             reserved=level.reserved,
-            rose=more > 0,
+            rose=level.available > before.available,
             as_of=at,
         )
 
     def _items(self, items: Iterable[Item]) -> tuple[ReservedItem, ...]:
         return tuple(
-            ReservedItem(line_id=item.line_id, sku=item.sku, location_id=self._location_id, quantity=item.held)
+            ReservedItem(
+                line_id=item.line_id,
+                sku=item.sku,
+                location_id=self._location_id,
+                quantity=item.held,
+                per_unit=item.per_unit,
+            )
             for item in items
             if item.held
         )

@@ -154,6 +154,18 @@ async def test_a_count_made_after_a_shipment_is_not_lowered_by_it_again(bench: H
     assert levels(await bench.table("stock")) == {"SHIRT": (3, 0)}
 
 
+async def test_a_shipment_that_the_count_had_seen_frees_stock_for_whoever_waits(bench: HandlerBench) -> None:
+    """It lowers what is reserved and not what is on hand: more is available, though nothing came in."""
+    await bench.given(stock(SHIRT=5))
+    await bench.handle("reserve_stock", [matched(1, SHIRT=4)])
+    await bench.given(stock(NOON + timedelta(hours=1), SHIRT=4))  # four had left, and three came in
+    await bench.handle("reserve_stock", [matched(2, SHIRT=3)])
+    [rise] = only(await bench.handle("follow_fulfillment", [dispatched(1, "S1", at=NOON, SHIRT=4)]), StockChanged)
+    assert rise.rose
+    [said] = only(await bench.handle("serve_waiting_orders", [rise]), StockReserved)
+    assert said.order_id == order(2)
+
+
 async def test_a_count_as_of_yesterday_keeps_what_moved_since(bench: HandlerBench) -> None:
     await bench.given(stock(SHIRT=5))
     await bench.handle("reserve_stock", [matched(1, SHIRT=2)])

@@ -22,7 +22,8 @@ def match(content: int = 1, version: int = 0, **wanted: int) -> Match:
 
 
 def advance(claim: Claim, **available: int) -> Step:
-    return claims.advance(claim, available, NOON, "test")
+    levels = {sku: Level(sku, available.get(sku, 0)) for sku in claim.skus()}
+    return claims.advance(claim, levels, NOON, "test")
 
 
 def reserved(content: int = 1, **wanted: int) -> Claim:
@@ -110,6 +111,14 @@ def test_a_count_adds_what_moved_since_it_was_made(as_of: datetime, on_hand: int
     assert counted.on_hand == on_hand
 
 
+def test_returned_units_that_the_count_had_seen_already_are_not_promised_on_top_of_it() -> None:
+    shipped = advance(claims.learn_dispatch(reserved(SHIRT=1), "S1", {"SHIRT": 1})).claim
+    raised = claims.learn_match(shipped, match(2, SHIRT=2))
+    refunded = claims.learn_refund(raised, "R1", {"SHIRT": 1})
+    counted = Level("SHIRT", on_hand=0, counted_at=NOON + timedelta(minutes=1))
+    assert held(claims.advance(refunded, {"SHIRT": counted}, NOON, "R1").claim) == {"SHIRT": 0}
+
+
 def test_an_older_count_is_refused() -> None:
     assert count(Level("SHIRT", counted_at=NOON), 10, NOON - timedelta(seconds=1), []) is None
 
@@ -142,7 +151,7 @@ def test_whatever_happens_nothing_is_oversold_and_stock_adds_up(story: list[tupl
     for arrived, fact in story:
         received += arrived
         level = replace(level, on_hand=level.on_hand + arrived)
-        step = claims.advance(fact(claim), {"SHIRT": level.available}, NOON, "test")
+        step = claims.advance(fact(claim), {"SHIRT": level}, NOON, "test")
         for movement in step.movements:
             level = move(level, movement)
         claim = step.claim

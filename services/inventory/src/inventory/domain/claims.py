@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from inventory.domain.stock import Movement
+from inventory.domain.stock import Level, Movement, move
 
 Version = tuple[int, int]
 
@@ -164,17 +164,17 @@ def learn_refund(claim: Claim, refund_id: str, lines: Mapping[str, int]) -> Clai
     return replace(claim, refunds=known)
 
 
-def advance(claim: Claim, available: Mapping[str, int], at: datetime, cause: str) -> Step:
+def advance(claim: Claim, levels: Mapping[str, Level], at: datetime, cause: str) -> Step:
     """Do what the claim's facts ask for: consume what shipped, give back what nobody will ship, restock refunds,
-    answer the newest match. `available` is what more can be promised of each SKU, `at` when the fact happened."""
+    answer the newest match. `levels` is the stock of each of its SKUs, `at` when the fact happened."""
     claim, consumed = consume(claim, at, cause)
     claim, given_back, released = give_back(claim, at, cause)
     claim, restocked = restock(claim, at, cause)
     moves = consumed + released + restocked
-    free = dict(available)
-    for move in moves:
-        free[move.sku] = free.get(move.sku, 0) + move.on_hand - move.reserved
-    claim, answer, taken = take(claim, free, at, cause)
+    stock = dict(levels)
+    for movement in moves:
+        stock[movement.sku] = move(stock[movement.sku], movement)
+    claim, answer, taken = take(claim, {sku: level.available for sku, level in stock.items()}, at, cause)
     return Step(claim, moves + taken, given_back, answer)
 
 
