@@ -102,6 +102,12 @@ def placed(number: int = 1, **changes: Any) -> OrdersWebhookReceived:
     return webhook(payload(number, **changes))
 
 
+def touched(number: int = 1, *, minutes: int | None = None) -> OrdersWebhookReceived:
+    """A webhook that names an order without telling it, perhaps with the time of its change."""
+    when = {} if minutes is None else {"updated_at": at(minutes).isoformat()}
+    return webhook({"id": number} | when)
+
+
 def matched(number: int = 1, *, content: int = 1, version: int = 0) -> OrderMatched:
     return OrderMatched(
         order_id=order_id(number),

@@ -13,6 +13,7 @@ from crossdock.channels.model import (
     CanonicalRefundLine,
     Ignored,
     OrderCancelledNotice,
+    OrderTouched,
     Parsed,
     Unreadable,
 )
@@ -151,10 +152,24 @@ def test_an_order_without_any_time_is_unreadable(plain_order: dict[str, Any]) ->
 def test_a_wrapped_order_and_a_list_of_orders_are_unwrapped(plain_order: dict[str, Any]) -> None:
     other = plain_order | {"id": 5002}
     assert order_of({"order": plain_order}).external_id == "5001"
-    found = connector.parse("orders/create", json.dumps({"orders": [plain_order, {"id": 1}, other]}).encode())
-    assert [type(one).__name__ for one in found] == ["CanonicalOrder", "Unreadable", "CanonicalOrder"]
-    assert isinstance(found[1], Unreadable)
-    assert found[1].reason.startswith("orders[1].line_items is missing")
+    found = connector.parse("orders/create", json.dumps({"orders": [plain_order, {"id": 1}, {}, other]}).encode())
+    assert [type(one).__name__ for one in found] == ["CanonicalOrder", "OrderTouched", "Unreadable", "CanonicalOrder"]
+    assert isinstance(found[2], Unreadable)
+    assert found[2].reason.startswith("orders[2].id is missing")
+
+
+@pytest.mark.parametrize(
+    ("payload", "updated_at"),
+    [
+        ({"id": 5001}, None),
+        ({"admin_graphql_api_id": "gid://shopify/Order/5001", "updated_at": "2026-11-20T10:00:00-05:00"}, 15),
+        ({"id": 5001, "updated_at": "2026-11-20T15:00:00Z", "line_items": [{"sku": "SHIRT"}]}, 15),
+        ({"order": {"id": 5001, "name": "#1001", "financial_status": "paid"}}, None),
+    ],
+)
+def test_an_order_without_its_lines_is_only_named(payload: dict[str, Any], updated_at: int | None) -> None:
+    at = updated_at and datetime(2026, 11, 20, updated_at, 0, tzinfo=UTC)
+    assert read(payload) == OrderTouched("5001", at)
 
 
 @pytest.mark.parametrize(
@@ -166,8 +181,9 @@ def test_a_wrapped_order_and_a_list_of_orders_are_unwrapped(plain_order: dict[st
         (b'{"id": NaN}', "the body holds NaN, which is no JSON number"),
         (b"[" * 100_000, "the body is nested too deeply"),
         (b'"hello"', "the body is JSON, but no order"),
-        (b"{}", "order.id is missing: this is no order"),
-        (b'{"id": 5}', "order.line_items is missing: the payload does not say what was ordered"),
+        (b"{}", "order.id is missing: the payload does not say which order it is about"),
+        (b'{"id": "five"}', "order.id is not the id of an order"),
+        (b'{"id": 5, "line_items": null}', "order.line_items is missing: the payload does not say what was ordered"),
         (b'{"id": ' + b"9" * 5000 + b"}", "the body is not JSON"),
     ],
 )
@@ -260,12 +276,23 @@ def test_a_deleted_order_is_a_cancellation_notice() -> None:
         ("refunds/create", {"id": 1, "order_id": 5001, "refund_line_items": []}),
         ("refunds/create", {"refund": {"id": 1, "order_id": 5001}}),
         ("orders/edited", {"order_edit": {"id": 1, "order_id": 5001}}),
+        ("order_transactions/create", {"id": 1, "order_id": 5001, "kind": "sale", "status": "success"}),
     ],
 )
-def test_refunds_and_edits_are_left_to_the_update_of_their_order(topic: str, payload: dict[str, Any]) -> None:
-    found = read(payload, topic)
-    assert isinstance(found, Ignored)
-    assert "the order's own update" in found.reason
+def test_refunds_edits_and_payments_only_name_their_order(topic: str, payload: dict[str, Any]) -> None:
+    assert read(payload, topic) == OrderTouched("5001")
+
+
+@pytest.mark.parametrize(("kind", "status"), [("authorization", "success"), ("sale", "failure"), ("sale", None)])
+def test_a_transaction_that_moves_no_money_is_ignored(kind: str, status: str | None) -> None:
+    payload = {"id": 1, "order_id": 5001, "kind": kind, "status": status}
+    assert isinstance(read(payload, "order_transactions/create"), Ignored)
+
+
+@pytest.mark.parametrize("topic", ["refunds/create", "orders/edited"])
+def test_a_refund_or_edit_of_no_order_is_unreadable(topic: str) -> None:
+    assert ".order_id is missing: the payload does not say which order" in reason_of({"id": 1}, topic)
+    assert reason_of({"id": 1, "order_id": "five"}, topic).endswith(".order_id is not the id of an order")
 
 
 @pytest.mark.parametrize("topic", ["orders/link_requested", "fulfillments/create", "carts/update", "", "nonsense"])

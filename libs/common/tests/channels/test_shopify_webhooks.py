@@ -89,6 +89,7 @@ def test_the_time_of_the_event_is_read_when_it_can_be(told: str, meant: datetime
         ("orders/edited", "orders"),
         ("orders/delete", "orders"),
         ("refunds/create", "orders"),
+        ("order_transactions/create", "orders"),
         ("orders/link_requested", None),
         ("orders/risk_assessment_changed", None),
         ("orders/shopify_protect_eligibility_changed", None),

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, Parsed, Unreadable
+from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
 from crossdock.channels.protocols import WebhookSource
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import OrderScoped
@@ -24,6 +24,8 @@ from crossdock.contracts.inventory import ReservationEvent, StockReserved, Stock
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
 from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.failures import Poison
+from crossdock.messaging.parked import ToPark, park
+from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
 from order_ingest import translate
 from order_ingest.book import Book, Cause
@@ -36,13 +38,17 @@ from order_ingest.store import channels, orders
 from order_ingest.store.orders import Key, Row
 
 consumer = Consumer()
-Told = CanonicalOrder | OrderCancelledNotice
+MOST_NAMED = 5
+"""Of a delivery that can be read only in part, this many problems are named."""
+Told = CanonicalOrder | OrderCancelledNotice | OrderTouched
 
 
 @consumer.on(OrdersWebhookReceived)
 async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> None:
     """Import orders and their changes from webhooks."""
-    told = [(event, order) for event in events for order in orders_in(event)]
+    read = [(event, *orders_in(event)) for event in events]
+    await set_aside(tx, [(event, problems) for event, _, problems in read if problems])
+    told = [(event, order) for event, several, _ in read for order in several]
     if not told:
         return
     modes = await channels.share(tx, {event.channel_id for event, _ in told})
@@ -116,20 +122,36 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
         await channels.reconsider(tx, changed)
 
 
-def orders_in(event: OrdersWebhookReceived) -> list[Told]:
-    """What a delivery says of orders; nothing when there is nothing to do. Raises Poison when it cannot be read."""
-    found: list[Told] = []
+def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told], list[str]]:
+    """What a delivery says of orders, and why some of it cannot be read. Raises Poison when nothing of it can."""
+    told: list[Told] = []
+    problems: list[str] = []
     for parsed in parse(event):
         match parsed:
-            case CanonicalOrder() | OrderCancelledNotice():
-                found.append(parsed)
+            case CanonicalOrder() | OrderCancelledNotice() | OrderTouched():
+                told.append(parsed)
             case Unreadable(reason):
-                raise Poison(event, f"The {event.topic} webhook cannot be read: {reason}")
+                problems.append(reason)
             case Ignored():
                 continue
             case _:
                 raise Poison(event, f"The topic {event.topic} carries {type(parsed).__name__}, which is no order")
-    return found
+    if problems and not told:
+        raise Poison(event, f"The {event.topic} webhook cannot be read: {problems[0]}")
+    return told, problems
+
+
+async def set_aside(tx: Tx, unread: Sequence[tuple[OrdersWebhookReceived, list[str]]]) -> None:
+    """Park deliveries of several orders of which only some can be read. Those are applied at once: when the corrected
+    message is replayed, they are as old as what is stored."""
+    if not unread:
+        return
+    parked = []
+    for event, problems in unread:
+        message = tx.received(event)
+        reason = f"The {event.topic} webhook can be read only in part: {'; '.join(problems[:MOST_NAMED])}"
+        parked.append(ToPark(message.raw, reason, origin_id=message.origin_id, attempt=message.attempt))
+    await park(tx, receive_orders.__name__, queue_name("order-ingest", receive_orders.__name__), parked)
 
 
 def parse(event: OrdersWebhookReceived) -> Sequence[Parsed]:
@@ -144,7 +166,7 @@ def parse(event: OrdersWebhookReceived) -> Sequence[Parsed]:
 
 
 def key_of(event: OrdersWebhookReceived, order: Told) -> Key:
-    """What names the order. One whose cancellation comes first gets its id from the time of that notice."""
+    """What names the order. One that is told without its content first gets its id from the time of that notice."""
     placed_at = order.placed_at if isinstance(order, CanonicalOrder) else order.updated_at or event.received_at
     order_id = order_id_of(event.channel_id, order.external_id, placed_at)
     return Key(order_id, event.channel_id, event.channel_kind, order.external_id)
@@ -154,6 +176,8 @@ def step_of(row: Row, told: Told, recipient: Recipient | None) -> Step:
     """What a channel's word does to an order."""
     if isinstance(told, OrderCancelledNotice):
         return fold.take_cancel(row.order)
+    if isinstance(told, OrderTouched):
+        return fold.take_pointer(row.order, row.source, told.updated_at)
     return fold.take_snapshot(row.order, row.source, recipient, translate.arrival_of(told))
 
 

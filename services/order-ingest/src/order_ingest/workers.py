@@ -95,7 +95,8 @@ def _step(row: Row, book: Book, wanted: Refetch, answer: Answer) -> Step:
     step = fold.take_answer(row.order, row.source, book.recipients.get(wanted.order_id), arrival)
     if arrival is None and not step.order.refetching:
         log.warning("order %s was not read again: %s", wanted.order_id, answer or "its channel does not know it")
-        return replace(step, notes=(*step.notes, fold.Note("unread")))
+        unread = fold.Note("never_read" if row.source is None else "unread")
+        return replace(step, notes=(*step.notes, unread))
     return step
 
 

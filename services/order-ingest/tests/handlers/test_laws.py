@@ -20,6 +20,7 @@ from ingest_examples import (
     reserved,
     settled,
     short,
+    touched,
     unmatched,
     voided,
     webhook,
@@ -40,9 +41,13 @@ NUMBERS = range(1, 5)
 
 
 def webhooks(n: int) -> Sequence[Event]:
-    """Orders that are placed, edited, paid, tied, cancelled, out of order and some before their content."""
-    events: list[Event] = [webhook({"id": 3}, topic="orders/delete")]
-    for i in range(n - 1):
+    """Orders that are placed, edited, paid, tied, cancelled, out of order, named without their content, and some
+    cancelled before it."""
+    events: list[Event] = [webhook({"id": 3}, topic="orders/delete"), touched(5)]
+    for i in range(n - 2):
+        if i % 4 == 3:
+            events.append(touched(i % 5 + 1, minutes=(i * 7) % 10 // 2 if i % 3 else None))
+            continue
         changes = {"cancelled_at": at(1).isoformat()} if i % 11 == 10 else {}
         changes |= {"financial_status": "pending"} if i % 3 == 0 else {}
         changes |= {"note": f"note {i}"} if i % 5 == 0 else {}
@@ -91,7 +96,7 @@ def configurations(n: int) -> Sequence[Event]:
 async def four_orders(tx: Tx) -> None:
     """Orders 1 to 4 of a live channel are placed."""
     await live()(tx)
-    found = [(event, order) for event in map(placed, NUMBERS) for order in handlers.orders_in(event)]
+    found = [(event, order) for event in map(placed, NUMBERS) for order in handlers.orders_in(event)[0]]
     keys = {(event.channel_id, order.external_id): handlers.key_of(event, order) for event, order in found}
     rows = await orders.lock_by_keys(tx, keys)
     book = Book(tx, rows.values())

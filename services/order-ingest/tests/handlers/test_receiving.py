@@ -17,6 +17,7 @@ from ingest_examples import (
     receive,
     status_of,
     story_of,
+    touched,
     webhook,
 )
 
@@ -29,7 +30,9 @@ from crossdock.contracts.order_ingest import (
     RecipientRecorded,
     RefundRecorded,
 )
+from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
+from order_ingest.store import refetches
 
 
 def kinds(events: list[Any]) -> list[type]:
@@ -208,9 +211,42 @@ async def test_two_states_with_the_same_time_mark_the_order_for_reading_again(sh
     [row] = await shop.table("orders")
     assert row["refetch_due_at"] is not None
     assert row["refetch_again"] is False
-    await receive(shop, placed(lines=[line(quantity=6)]))
+
+
+async def claimed(tx: Tx) -> None:
+    assert len(await refetches.claim(tx, CHANNEL, limit=5, lease_seconds=60)) == 1
+
+
+@pytest.mark.parametrize("meanwhile", [placed(lines=[line(quantity=6)]), touched(), touched(minutes=1)])
+async def test_what_arrives_while_the_channel_is_asked_makes_it_asked_again(shop: HandlerBench, meanwhile: Any) -> None:
+    await receive(shop, placed(), placed(lines=[line(quantity=5)]), meanwhile)
+    [row] = await shop.table("orders")
+    assert row["refetch_again"] is False
+    await shop.given(claimed)
+    await receive(shop, meanwhile)
     [row] = await shop.table("orders")
     assert row["refetch_again"] is True
+
+
+async def test_an_order_that_is_only_named_is_received_and_marked_for_reading(shop: HandlerBench) -> None:
+    assert await receive(shop, touched(minutes=3)) == []
+    [row] = await shop.table("orders")
+    assert (row["status"], row["external_id"], row["source"]) == ("received", "1", None)
+    assert row["refetch_due_at"] is not None
+    assert await story_of(shop) == [
+        "Its channel says that something happened to it, but not what: it is read from its channel"
+    ]
+    assert kinds(await receive(shop, placed(minutes=3))) == [OrderPlaced, RecipientRecorded]
+
+
+@pytest.mark.parametrize(("minutes", "read_again"), [(1, False), (2, False), (3, True), (None, True)])
+async def test_a_known_order_that_is_only_named_is_read_again_unless_it_is_as_new(
+    shop: HandlerBench, minutes: int | None, read_again: bool
+) -> None:
+    await receive(shop, placed(minutes=2))
+    assert await receive(shop, touched(minutes=minutes)) == []
+    [row] = await shop.table("orders")
+    assert (row["refetch_due_at"] is not None, row["status"]) == (read_again, "matching")
 
 
 async def test_one_delivery_may_carry_several_orders(shop: HandlerBench) -> None:
@@ -224,7 +260,21 @@ async def test_ten_thousand_lines_are_one_order(shop: HandlerBench) -> None:
     assert len(order.lines) == 10_000
 
 
-@pytest.mark.parametrize("body", [b"not json", b'{"id": 5}', b"[1]", b'{"orders": [{"id": 1}]}', b"\xff"])
+async def test_of_several_orders_those_that_can_be_read_are_taken_and_the_delivery_is_kept_for_the_rest(
+    shop: HandlerBench,
+) -> None:
+    bad = payload(2) | {"line_items": [line(quantity=-1)]}
+    events = await receive(shop, webhook({"orders": [payload(1), bad, payload(3)]}), placed(4))
+    assert [event.number for event in events if isinstance(event, OrderPlaced)] == ["#1001", "#1003", "#1004"]
+    [parked] = await shop.table("parked_message")
+    assert parked["reason"] == (
+        "The orders/updated webhook can be read only in part: orders[1].line_items[0].quantity is negative"
+    )
+    corrected = await receive(shop, webhook({"orders": [payload(1), payload(2), payload(3)]}))
+    assert [event.number for event in corrected if isinstance(event, OrderPlaced)] == ["#1002"]
+
+
+@pytest.mark.parametrize("body", [b"not json", b'{"id": "five"}', b"[1]", b'{"orders": [{"name": "#1"}]}', b"\xff"])
 async def test_a_body_that_is_no_order_is_parked_with_the_reason_and_harms_no_neighbour(
     shop: HandlerBench, body: bytes
 ) -> None:

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from ingest_examples import CHANNEL, configured, live, placed, receive, status_of, story_of, webhook
 
-from crossdock.contracts.order_ingest import OrderReleased, OrderUpdated
+from crossdock.contracts.order_ingest import OrderPlaced, OrderReleased, OrderUpdated, RecipientRecorded
 from crossdock.messaging.transaction import transaction
 from crossdock.service.app import Context
 from crossdock.testing.bench import HandlerBench, event_of
@@ -111,6 +111,50 @@ async def test_an_order_that_the_channel_does_not_know_keeps_what_came_first(
     [row] = await bench.table("orders")
     assert row["refetch_due_at"] is None
     assert "could not tell" in (await story_of(bench))[-1]
+
+
+async def test_an_order_that_was_only_named_is_read_from_its_channel_and_placed(
+    bench: HandlerBench, context: Context, sandbox: Sandbox
+) -> None:
+    await bench.given(live())
+    sandbox.product("SHIRT")
+    made = sandbox.order({"sku": "SHIRT", "quantity": 3})
+    await receive(bench, webhook({"id": made["id"], "updated_at": made["updated_at"]}))
+    order, recipient = await told(bench, workers.refetch, context)
+    assert isinstance(order, OrderPlaced)
+    assert isinstance(recipient, RecipientRecorded)
+    assert (order.number, order.lines[0].wanted) == (made["name"], 3)
+    assert await receive(bench, webhook({"id": made["id"], "updated_at": made["updated_at"]})) == []
+    assert not await workers.refetch(context)
+
+
+async def test_a_refund_or_an_edit_is_read_from_its_order(
+    bench: HandlerBench, context: Context, sandbox: Sandbox
+) -> None:
+    await bench.given(live())
+    sandbox.product("SHIRT")
+    made = sandbox.order({"sku": "SHIRT", "quantity": 3})
+    await receive(bench, webhook(made))
+    place = f"shopify/{sandbox.shop}/orders/{made['id']}"
+    sandbox.control(f"{place}/refund", {"lines": [{"line": "SHIRT", "quantity": 1, "restock_type": "cancel"}]})
+    await receive(bench, webhook({"id": 1, "order_id": made["id"]}, topic="refunds/create"))
+    [order] = await told(bench, workers.refetch, context)
+    assert (type(order), order.lines[0].wanted) == (OrderUpdated, 2)
+    sandbox.control(f"{place}/edit", {"quantities": {"SHIRT": 1}})
+    await receive(bench, webhook({"order_edit": {"id": 2, "order_id": made["id"]}}, topic="orders/edited"))
+    [order] = await told(bench, workers.refetch, context)
+    assert (type(order), order.lines[0].wanted) == (OrderUpdated, 1)
+
+
+@pytest.mark.usefixtures("sandbox")
+async def test_an_order_that_is_named_and_that_its_channel_does_not_know_stays_received_and_says_why(
+    bench: HandlerBench, context: Context
+) -> None:
+    await bench.given(live())
+    await receive(bench, webhook({"id": 99}))
+    assert await told(bench, workers.refetch, context) == []
+    assert await status_of(bench, 99) == "received"
+    assert "it waits for a webhook that carries it whole" in (await story_of(bench))[-1]
 
 
 async def test_going_live_releases_what_was_only_observed_page_by_page(bench: HandlerBench, context: Context) -> None:

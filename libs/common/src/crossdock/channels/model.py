@@ -125,6 +125,15 @@ class OrderCancelledNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderTouched:
+    """An order is named without being told whole: read it from its channel, unless what is known of it is from
+    `updated_at` or later. None: the payload does not say how new a state has to be."""
+
+    external_id: str
+    updated_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CanonicalListing:
     """A channel's product variant; `sku` is blank when it has none."""
 
@@ -197,7 +206,7 @@ class Unreadable:
     reason: str
 
 
-Parsed = CanonicalOrder | OrderCancelledNotice | ListingSet | ShipNotice | Ignored | Unreadable
+Parsed = CanonicalOrder | OrderCancelledNotice | OrderTouched | ListingSet | ShipNotice | Ignored | Unreadable
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ Facts may come in any order and more than once. Every change of what others see 
 """
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Literal
 
 from order_ingest.domain.content import content_of, meaning_of, wanted_of
@@ -113,6 +114,16 @@ def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, ans
         return Step(done, taken=True)
     step = _adopt(done, order, old, known, answer)
     return replace(step, notes=(Note("read_again"), *step.notes))
+
+
+def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None) -> Step:
+    """The channel names the order without telling it: it is read again, unless what is kept is as new as `updated_at`.
+    While a read is under way it counts as a state that arrived meanwhile."""
+    if old is not None and updated_at is not None and old.updated_at >= updated_at:
+        return Step(order)
+    if order.refetching:
+        return Step(order._replace(arrived_meanwhile=True), taken=not order.arrived_meanwhile)
+    return Step(order._replace(refetching=True), taken=True, notes=(Note("named"),))
 
 
 def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:

@@ -31,17 +31,15 @@ LOCK_BY_IDS = text(f"""
 SOURCES = text("SELECT order_id, source FROM orders WHERE order_id = ANY(CAST(:order_ids AS uuid[]))")
 ADD = text("""
     INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status,
-                        hold_codes, source, progress, refetch_due_at, refetch_again)
+                        hold_codes, source, progress, refetch_due_at)
     SELECT s.order_id, s.channel_id, s.channel_kind, s.external_id, s.number, s.number_key, s.placed_at, s.status,
-           string_to_array(s.hold_codes, ' '), s.source, s.progress, CASE WHEN s.refetching THEN now() END,
-           s.refetch_again
+           string_to_array(s.hold_codes, ' '), s.source, s.progress, CASE WHEN s.refetching THEN now() END
     FROM unnest(CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:channel_kind AS text[]),
                 CAST(:external_id AS text[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
                 CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
-                CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
-                CAST(:refetch_again AS bool[]))
+                CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]))
          AS s(order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status, hold_codes,
-              source, progress, refetching, refetch_again)
+              source, progress, refetching)
     ORDER BY s.channel_id, s.external_id
     ON CONFLICT DO NOTHING
 """)
@@ -52,7 +50,7 @@ SAVE_WHOLE = text("""
     UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
         hold_codes = string_to_array(s.hold_codes, ' '), source = s.source, progress = s.progress,
         refetch_due_at = CASE WHEN s.refetching THEN coalesce(orders.refetch_due_at, now()) END,
-        refetch_again = s.refetch_again
+        refetch_again = s.refetch_again AND orders.refetch_token IS NOT NULL
     FROM unnest(CAST(:order_id AS uuid[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
                 CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
                 CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
@@ -161,8 +159,10 @@ async def add(tx: Tx, rows: Sequence[Row]) -> None:
 
 
 async def save_whole(tx: Tx, rows: Sequence[Row]) -> None:
-    """Write stored orders of which anything may have changed; their sources are loaded."""
-    await tx.run(SAVE_WHOLE, **_whole(rows))
+    """Write stored orders of which anything may have changed; their sources are loaded. That another state arrived
+    matters only to a read that is under way."""
+    again = [row.order.arrived_meanwhile for row in rows]
+    await tx.run(SAVE_WHOLE, **_whole(rows), refetch_again=again)
 
 
 def _whole(rows: Sequence[Row]) -> dict[str, list[Any]]:
@@ -174,7 +174,6 @@ def _whole(rows: Sequence[Row]) -> dict[str, list[Any]]:
         "placed_at": [None if s is None else s.placed_at for s in told],
         "source": [None if s is None else source_document(s) for s in told],
         "refetching": [row.order.refetching for row in rows],
-        "refetch_again": [row.order.arrived_meanwhile for row in rows],
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from crossdock.channels.model import Ignored, ListingSet, OrderCancelledNotice, Parsed, Unreadable
+from crossdock.channels.model import Ignored, ListingSet, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
 from crossdock.channels.reading import Bad, identifier, moment, read_json
 from crossdock.channels.shopify.orders import order_of
 from crossdock.channels.shopify.products import listings_of
@@ -12,6 +12,9 @@ from crossdock.channels.shopify.webhooks import category_of
 
 DELETED_AT = datetime(9999, 12, 31, tzinfo=UTC)
 """`products/delete` carries the id alone; a deleted id never comes back, so nothing is newer than its deletion."""
+
+MOVES_MONEY = frozenset({"sale", "capture", "refund", "void"})
+"""Kinds of transactions after which an order may be paid when it was not, or the other way round."""
 
 Reader = Callable[[Mapping[str, Any], str], Parsed]
 
@@ -58,28 +61,52 @@ def _each(reader: Reader, member: Any, path: str) -> Parsed:
 def _reader(topic: str) -> tuple[str, Reader]:
     """The name a payload is wrapped in, and what reads it."""
     if topic == "refunds/create":
-        return "refund", _refund
+        return "refund", _pointer
     if topic == "orders/edited":
-        return "order_edit", _edit
+        return "order_edit", _pointer
+    if topic == "order_transactions/create":
+        return "transaction", _transaction
     if topic == "orders/delete":
         return "order", _deleted_order
     if topic == "products/delete":
         return "product", _deleted_product
     if topic.startswith("products/"):
         return "product", listings_of
-    return "order", order_of
+    return "order", _order
 
 
-def _refund(payload: Mapping[str, Any], path: str) -> Parsed:
-    if identifier(payload.get("order_id"), f"{path}.order_id") is None:
-        raise Bad(f"{path}.order_id", "is missing: this is no refund of an order")
-    return Ignored("a refund is read from its order: the order's own update, which Shopify sends too, carries it")
+def _order(payload: Mapping[str, Any], path: str) -> Parsed:
+    """A whole order, or one that a subscription's `includeFields` left without lines or without their quantities."""
+    if "line_items" in payload and not _shortened(payload["line_items"]):
+        return order_of(payload, path)
+    key = "id" if payload.get("id") or not payload.get("admin_graphql_api_id") else "admin_graphql_api_id"
+    return OrderTouched(_order_id(payload, key, path), moment(payload.get("updated_at"), f"{path}.updated_at"))
 
 
-def _edit(payload: Mapping[str, Any], path: str) -> Parsed:
-    if identifier(payload.get("order_id"), f"{path}.order_id") is None:
-        raise Bad(f"{path}.order_id", "is missing: this is no edit of an order")
-    return Ignored("an edit is read from its order: the order's own update, which Shopify sends too, carries it")
+def _shortened(items: Any) -> bool:
+    return isinstance(items, list) and any(isinstance(item, Mapping) and "quantity" not in item for item in items)
+
+
+def _pointer(payload: Mapping[str, Any], path: str) -> Parsed:
+    """A refund or an edit tells what was done and not how the order stands now; nor does its own time say how new a
+    state has to be to contain it, since times have whole seconds."""
+    return OrderTouched(_order_id(payload, "order_id", path))
+
+
+def _transaction(payload: Mapping[str, Any], path: str) -> Parsed:
+    if payload.get("kind") not in MOVES_MONEY or payload.get("status") != "success":
+        return Ignored("the transaction changes no order's payment")
+    return _pointer(payload, path)
+
+
+def _order_id(payload: Mapping[str, Any], key: str, path: str) -> str:
+    """The id by which an order can be read again. Raises Bad when it is missing or none that Shopify gives."""
+    external_id = identifier(payload.get(key), f"{path}.{key}")
+    if external_id is None:
+        raise Bad(f"{path}.{key}", "is missing: the payload does not say which order it is about")
+    if not (external_id.isascii() and external_id.isdigit()):
+        raise Bad(f"{path}.{key}", "is not the id of an order")
+    return external_id
 
 
 def _deleted_order(payload: Mapping[str, Any], path: str) -> Parsed:

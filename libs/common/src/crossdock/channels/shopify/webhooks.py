@@ -40,7 +40,7 @@ def category_of(topic: str) -> str | None:
         return None
     if topic in _CHANNEL:
         return "channel"
-    if topic == "refunds/create":
+    if topic in ("refunds/create", "order_transactions/create"):
         return "orders"
     return _BY_RESOURCE.get(topic.partition("/")[0])
 
