@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
+from pydantic_core import PydanticCustomError
 
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.gateway import ChannelMode
@@ -15,15 +16,30 @@ from crossdock.service import parked_api
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from gateway import channels, keys, proxy, store
-from gateway.domain.channels import Channel
+from gateway.domain.channels import Channel, storable
 from gateway.parts import Parts, parts_of
 from gateway.sealing import Unsealable
 from gateway.webhooks import WebhookDoor
 
 CredentialKind = Literal["access_token", "webhook_secret", "api_key", "signing_secret"]
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096)]
+
+
+def _storable(text: str) -> str:
+    if not storable(text):
+        raise PydanticCustomError("unstorable_text", "holds a character that cannot be stored")
+    return text
+
+
+def _sealable(secret: SecretStr) -> SecretStr:
+    _storable(secret.get_secret_value())
+    return secret
+
+
 Limit = Annotated[int, Query(ge=1, le=500)]
-Name = Annotated[str, Field(min_length=1, max_length=200)]
+Storable = Annotated[str, AfterValidator(_storable)]
+Name = Annotated[Storable, Field(min_length=1, max_length=200)]
+Address = Annotated[Storable, Field(max_length=2000)]
+Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096), AfterValidator(_sealable)]
 
 
 class NewChannel(BaseModel):
@@ -31,11 +47,11 @@ class NewChannel(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: str = Field(max_length=50)
+    kind: Name
     name: Name
     mode: ChannelMode = "observe"
-    shop: str | None = Field(None, max_length=255)
-    base_url: str | None = Field(None, max_length=2000)
+    shop: Address | None = None
+    base_url: Address | None = None
     settings: dict[str, Any] = {}
     secrets: dict[CredentialKind, Secret] = {}
 
@@ -47,7 +63,7 @@ class ChannelChange(BaseModel):
 
     name: Name | None = None
     mode: ChannelMode | None = None
-    base_url: str | None = Field(None, max_length=2000)
+    base_url: Address | None = None
     settings: dict[str, Any] = {}
     secrets: dict[CredentialKind, Secret | None] = {}
 
@@ -110,7 +126,7 @@ def _channels(context: Context, parts: Parts) -> APIRouter:
     async def connect(new: NewChannel) -> dict[str, Any]:
         async with context.transaction() as tx:
             channel = await channels.connect(tx, parts.box, new.model_dump(exclude={"secrets"}), _by_kind(new.secrets))
-        await parts.directory.refresh()
+        await parts.directory.changed()
         return _shown(channel)
 
     @routes.get("")
@@ -133,14 +149,14 @@ def _channels(context: Context, parts: Parts) -> APIRouter:
         overlap = timedelta(hours=parts.settings.secret_overlap_hours)
         async with context.transaction() as tx:
             channel = await channels.change(tx, parts.box, channel_id, given, _by_kind(changed.secrets), overlap)
-        await parts.directory.refresh()
+        await parts.directory.changed()
         return _shown(channel)
 
     @routes.delete("/{channel_id}", status_code=204)
     async def disconnect(channel_id: UUID) -> None:
         async with context.transaction() as tx:
             await channels.disconnect(tx, channel_id)
-        await parts.directory.refresh()
+        await parts.directory.changed()
 
     return routes
 

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from crossdock.channels.protocols import WebhookSource
 from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.messaging.failures import Verdict, explain, judge
 from crossdock.messaging.transaction import transaction
 from crossdock.storage.engine import Database
 from gateway import store
@@ -73,6 +74,15 @@ class Directory:
         self._by_shop = {(entry.kind, shop): entry for entry, shop in entries if shop}
         self._stamp = stamp
         return True
+
+    async def changed(self) -> None:
+        """Load what this process has just changed. The change is committed, so an outage now is left to the worker."""
+        try:
+            await self.refresh()
+        except Exception as error:
+            if judge(error) is Verdict.MESSAGE:
+                raise
+            log.warning("the channels are read again a little later: %s", explain(error))
 
     def _entry(self, listed: Listed) -> Entry | None:
         try:

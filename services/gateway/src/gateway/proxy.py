@@ -38,8 +38,12 @@ class Proxy:
         service, there = target
         headers = self._headers(service) | {"x-crossdock-actor": caller.name.encode("ascii", "replace").decode()}
         headers |= {name: request.headers[name] for name in KEPT_OF_REQUEST if name in request.headers}
-        url = httpx.URL(there, query=request.scope["query_string"])
-        call = self._clients[service].build_request(request.method, url, headers=headers, content=await _body(request))
+        content = await _body(request)
+        try:
+            url = httpx.URL(there, query=request.scope["query_string"])
+            call = self._clients[service].build_request(request.method, url, headers=headers, content=content)
+        except (httpx.InvalidURL, ValueError):
+            raise Problem(400, "bad_request", "The path, query or a header is malformed.", "Encode it.") from None
         reply = await self._send(service, call)
         kept = {name: reply.headers[name] for name in KEPT_OF_REPLY if name in reply.headers}
         return StreamingResponse(_streamed(reply), reply.status_code, kept)

@@ -53,6 +53,10 @@ async def test_a_channel_that_cannot_be_is_refused_in_a_sentence_without_its_val
         ({"mode": "loud"}, "mode"),
         ({"name": ""}, "name"),
         ({"webhook_secret": "hush"}, "webhook_secret"),
+        ({"name": "a\0b"}, "name"),
+        ({"settings": {"note": "hush\0"}}, "nul character"),
+        ({"settings": {"n": 10**30}}, "cannot be stored"),
+        ({"secrets": {"access_token": "hush\0"}}, "access_token"),
     )
     for changes, said in wrong:
         body = {"kind": "shopify", "name": "Shop", "shop": "x.myshopify.com"} | changes

@@ -155,6 +155,25 @@ async def test_a_service_that_is_slow_is_given_up(start: Any, orders: str) -> No
         assert (reply.status_code, reply.json()["code"]) == (504, "service_slow")
 
 
+async def test_a_malformed_path_query_or_body_is_no_fault_of_ours(start: Any, orders: str) -> None:
+    async with start(order_ingest_url=orders) as gateway:
+        for head in (
+            b"GET /v1/orders/\xff HTTP/1.1",
+            b"GET /v1/orders?status=\xff HTTP/1.1",
+            b"GET /v1/orders/%ff%00 HTTP/1.1",
+            b"GET /v1/channels?after=%00 HTTP/1.1",
+            b"GET /v1/orders/a|b\\c HTTP/1.1",
+            b"POST /v1/channels HTTP/1.1\r\nContent-Length: 2\r\nX: []",
+        ):
+            reader, writer = await asyncio.open_connection("127.0.0.1", gateway.process.settings.port)
+            key = b"\r\nAuthorization: Bearer " + gateway.client.headers["authorization"].split()[1].encode()
+            writer.write(head + key + b"\r\nHost: x\r\nConnection: close\r\n\r\n[]")
+            status = int((await reader.read()).split()[1])
+            assert status < 500, head
+            writer.close()
+            await writer.wait_closed()
+
+
 async def test_what_nobody_serves_is_404(gateway: Any) -> None:
     for path in ("/v1/nothing", "/v1/services/inventory/internal", "/v1/orders/..%2Finternal", "/nothing"):
         assert (await gateway.client.get(path)).status_code == 404

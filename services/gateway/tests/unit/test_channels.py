@@ -55,3 +55,18 @@ def test_settings_travel_in_events_so_a_secret_among_them_is_refused(settings: d
     with pytest.raises(Invalid) as problem:
         checked_settings(settings)
     assert "hush" not in str(problem.value)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"a": "\0"}, {"\0": 1}, {"a": "\ud800"}, {"a": [2**64]}, {"a": object()}],
+    ids=["nul", "name", "surrogate", "int", "thing"],
+)
+def test_settings_that_jsonb_cannot_hold_are_refused(settings: dict[str, Any]) -> None:
+    with pytest.raises(Invalid, match="settings"):
+        checked_settings(settings)
+
+
+def test_ordinary_settings_are_kept() -> None:
+    settings = {"role": "source", "buffer": 2, "locations": [{"id": "7", "name": "Lager Süd"}]}
+    assert checked_settings(settings) == settings

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
 
+import orjson
+
 CREDENTIAL_KINDS = ("access_token", "webhook_secret", "api_key", "signing_secret")
 TOKEN_KINDS = ("access_token", "api_key")
 """With these a channel is called; the first that exists is used."""
@@ -71,8 +73,20 @@ def base_url_of(shop: str | None, base_url: str | None) -> str:
     return given
 
 
+def storable(text: str) -> bool:
+    """Whether Postgres can store a text: it has neither NUL characters nor lone surrogates."""
+    return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def checked_settings(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings that may travel in events. Raises Invalid where a name says that its value is a secret."""
+    """Settings that may travel in events. Raises Invalid where a name says that its value is a secret, and for what
+    jsonb cannot hold."""
+    try:
+        written = orjson.dumps(dict(settings))
+    except (TypeError, RecursionError):
+        raise Invalid("settings: hold a number, a text or a depth that cannot be stored") from None
+    if b"\\u0000" in written:
+        raise Invalid("settings: hold a NUL character, which cannot be stored")
     for name in _names(settings):
         if _SECRET_NAME.search(name):
             raise Invalid(f"settings.{name[:50]}: looks like a secret; give it under `secrets`, where it is sealed")
