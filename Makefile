@@ -4,7 +4,7 @@ PY := .venv/bin/python
 CROSSDOCK := .venv/bin/crossdock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint lock check-deploy
+.PHONY: help setup up down demo test lint lock check-deploy bench
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -34,6 +34,9 @@ lint: setup ## Check style, types and the walls between the parts
 check-deploy: setup ## Check the Dockerfile, compose and Kubernetes files with the tools that read them
 	@$(PY) tools/check_deploy.py
 	@$(PY) -m pytest --quiet -rs tests/deploy --ignore=tests/deploy/test_tools.py
+
+bench: setup ## Measure the speed budgets against the usual ways (BENCH="--quick --only stage" for less)
+	@$(PY) -m bench $(BENCH)
 
 lock: setup ## Resolve the dependencies anew into requirements.lock (UPGRADE=1 raises the pins)
 	@tools/lock $(if $(UPGRADE),--upgrade)

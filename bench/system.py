@@ -1,0 +1,196 @@
+"""Private, durable servers and the product's processes for one benchmark, in a temporary folder; none outlives it."""
+
+import asyncio
+import os
+import re
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import aio_pika
+import asyncpg
+import httpx
+import psutil
+from sqlalchemy import make_url
+
+from crossdock.cli.setup import topology_of_installed
+from crossdock.cli.stack import SERVICES, Stack
+from crossdock.local import files, servers
+from crossdock.local.processes import Child, Process, stop_together, wait_until_ready
+from crossdock.messaging.topology import QUEUE_ARGUMENTS
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Wrong(Exception):
+    """A contestant did not do its work: its figures mean nothing."""
+
+
+class System:
+    """Servers that run, and processes that a benchmark starts beside them."""
+
+    def __init__(self, stack: Stack, folder: Path) -> None:
+        self.stack = stack
+        self._folder = folder
+        self._children: list[Child] = []
+        self._servers: dict[str, Child] = {}
+
+    def begin(self) -> None:
+        """Start the servers, then make roles, schemas and topology."""
+        first, *steps, _ = self.stack.stages()
+        for process in first:
+            extra = ("-c", "track_commit_timestamp=on") if process.name == "postgres" else ()
+            self._servers[process.name] = self._start(replace(process, argv=(*process.argv, *extra)))
+        wait_until_ready(list(self._servers.values()))
+        for step in steps:
+            started = [self._start(process) for process in step]
+            wait_until_ready(started)
+            self.stop(*started)
+
+    def end(self) -> None:
+        """Stop whatever runs, the servers last."""
+        stop_together(child for child in self._children if child not in self._servers.values())
+        stop_together(self._servers.values())
+
+    def service(self, name: str, *, argv: Sequence[str] = (), **settings: str) -> Child:
+        """Start a service as `crossdock up` would and wait until it is ready; `argv` replaces what Python runs."""
+        process = next(p for p in self.stack.stages()[-1] if p.name == name)
+        env = dict(process.env) | {f"CROSSDOCK_{key.upper()}": value for key, value in settings.items()}
+        if argv:
+            process = replace(process, argv=(process.argv[0], *argv))
+        if port := settings.get("port"):
+            url = f"http://127.0.0.1:{port}"
+            process = replace(process, name=f"{name}-{port}", ready=f"{url}/readyz", url=url)
+        return self.run(replace(process, env=env))
+
+    def run(self, process: Process) -> Child:
+        """Start any process and wait until it is ready."""
+        child = self._start(process)
+        wait_until_ready([child])
+        return child
+
+    def stop(self, *children: Child) -> None:
+        """Stop processes in good order."""
+        stop_together(children)
+        for child in children:
+            self._children.remove(child)
+
+    def cpu(self, **others: Child) -> dict[str, float]:
+        """CPU seconds used so far by Postgres, by RabbitMQ and by other processes, their ended children included."""
+        watched = {"postgres": self._servers["postgres"], "rabbitmq": self._servers["rabbitmq"]} | others
+        return {name: _cpu_seconds(child) for name, child in watched.items()}
+
+    def broker_version(self) -> str:
+        """RabbitMQ's version, from its management API."""
+        broker = self.stack.servers.broker
+        auth = (broker.user, broker.password)
+        reply = httpx.get(f"{broker.management_url}/api/overview", auth=auth, trust_env=False, timeout=10)
+        return str(reply.raise_for_status().json()["rabbitmq_version"])
+
+    def database_url(self, driver: str = "postgresql") -> str:
+        """The database as superuser, for preparing, checking and for baselines."""
+        url = make_url(self.stack.servers.postgres_admin_url).set(drivername=driver, database=self.stack.database)
+        return url.render_as_string(hide_password=False)
+
+    @asynccontextmanager
+    async def sql(self) -> AsyncIterator["asyncpg.Connection[asyncpg.Record]"]:
+        """A connection as superuser."""
+        connection = await asyncpg.connect(self.database_url())
+        try:
+            yield connection
+        finally:
+            await connection.close()
+
+    async def depths(self, queues: Sequence[str]) -> dict[str, int]:
+        """How many messages wait in each of these queues."""
+        async with self._channel() as channel:
+            found = {name: await channel.declare_queue(name, passive=True) for name in queues}
+        return {name: queue.declaration_result.message_count or 0 for name, queue in found.items()}
+
+    async def purge(self) -> None:
+        """Empty every queue of the product."""
+        async with self._channel() as channel:
+            for queue in topology_of_installed().queues:
+                await (await channel.declare_queue(queue.name, passive=True)).purge()
+
+    async def declare(self, queue: str) -> None:
+        """Make a quorum queue as the product makes its own."""
+        async with self._channel() as channel:
+            await channel.declare_queue(queue, durable=True, arguments=dict(QUEUE_ARGUMENTS))
+
+    def subscribers(self, event_type: str) -> list[str]:
+        """The queues that take an event of this type."""
+        return [q.name for q in topology_of_installed().queues if any(key == event_type for _, key in q.bindings)]
+
+    @asynccontextmanager
+    async def _channel(self) -> AsyncIterator[aio_pika.abc.AbstractChannel]:
+        connection = await aio_pika.connect(self.stack.servers.broker.amqp_url)
+        async with connection, connection.channel() as channel:
+            yield channel
+
+    def _start(self, process: Process) -> Child:
+        child = Child(process, self._folder / "logs")
+        child.start()
+        self._children.append(child)
+        return child
+
+
+@contextmanager
+def running_system(say: Callable[[str], None]) -> Iterator[System]:
+    """Start Postgres (fsync on) and RabbitMQ, prepare them as production does, and leave nothing behind."""
+    tools = ROOT / ".run/tools"
+    tools.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="crossdock-bench-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        (folder / "tools").symlink_to(tools)  # unpacked packages are shared with `make up`
+        chosen = servers.choose_servers(folder, say, {"CROSSDOCK_SERVERS": "private"})
+        system = System(Stack(folder, chosen, files.ports(folder, (*SERVICES, "sandbox")), sandbox=False), folder)
+        try:
+            system.begin()
+            yield system
+        finally:
+            system.end()
+
+
+def _cpu_seconds(child: Child) -> float:
+    root = psutil.Process(child.pid)
+    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
+
+
+def peak_memory(child: Child) -> float:
+    """The most resident memory that a process has had, in MB of 10^6 bytes."""
+    status = Path(f"/proc/{child.pid}/status").read_text()
+    found = re.search(r"^VmHWM:\s+(\d+) kB", status, re.MULTILINE)
+    if found is None:
+        raise RuntimeError(f"process {child.pid} has ended")
+    return int(found[1]) * 1024 / 1e6
+
+
+def per_message(before: Mapping[str, float], after: Mapping[str, float], messages: float) -> dict[str, float]:
+    """CPU microseconds for each message, by process."""
+    return {name: round(1e6 * (after[name] - before[name]) / messages, 1) for name in before}
+
+
+def fsync_milliseconds(folder: Path, times: int = 100) -> float:
+    """What one fsync of 8 KB costs on this disk, the mean of `times`."""
+    with tempfile.TemporaryFile(dir=folder) as file:
+        began = time.perf_counter()
+        for _ in range(times):
+            file.write(bytes(8192))
+            file.flush()
+            os.fsync(file.fileno())
+        return 1000 * (time.perf_counter() - began) / times
+
+
+async def until(condition: Callable[[], Any], what: str, *, seconds: float, every: float = 0.5) -> None:
+    """Wait for an asynchronous condition. Raises TimeoutError that says what did not come true."""
+    end = time.monotonic() + seconds
+    while not await condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"{what} did not come true within {seconds:.0f} s")
+        await asyncio.sleep(every)

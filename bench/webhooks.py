@@ -1,0 +1,120 @@
+"""The gateway benchmark: webhooks accepted durably, against the same server that only checks their signature.
+
+Both are the same FastAPI and uvicorn process; the load comes from a third one. First the most that each takes (a
+closed loop), then our latency at half of our most (an open loop). After each round the outcome is checked: every
+delivery that was answered with 200 is stored with its body, and told to its subscribers or in the outbox.
+"""
+
+import asyncio
+import json
+import secrets
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import httpx
+from system import ROOT, System, Wrong, peak_memory, per_message, until
+
+from crossdock.local.processes import Child, free_ports
+
+SHOP = "bench-shop.myshopify.com"
+BODY_BYTES = 6 * 1024
+DELIVERIES = "SELECT count(*) FROM gateway.delivery d JOIN gateway.delivery_body b ON b.delivery_id = d.id"
+EMPTY = "TRUNCATE gateway.delivery, gateway.delivery_body, gateway.outbox"
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Figures of one load: requests per second, milliseconds, CPU µs for each request by process."""
+
+    per_second: float
+    p50_ms: float
+    p99_ms: float
+    cpu: dict[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """The two processes and what signs for the shop."""
+
+    ours: Child
+    signature_only: Child
+    ports: dict[str, int]
+    secret: str
+
+
+async def open_doors(system: System) -> Doors:
+    """Start both processes and connect a shop."""
+    port, secret = free_ports(1)[0], secrets.token_hex(16)
+    ours = system.service("gateway")
+    shop = {
+        "kind": "shopify",
+        "name": "Bench shop",
+        "shop": SHOP,
+        "mode": "live",
+        "secrets": {"webhook_secret": secret, "access_token": secrets.token_hex(16)},
+    }
+    key = {"authorization": f"Bearer {system.stack.secret('api key')}"}
+    async with httpx.AsyncClient(base_url=system.stack.gateway_url, headers=key, trust_env=False) as http:
+        (await http.post("/v1/channels", json=shop)).raise_for_status()
+    signature_only = system.service("gateway", argv=(str(ROOT / "bench/hmac_only.py"),), port=str(port))
+    ports = {"ours": system.stack.ports["gateway"], "signature_only": port}
+    doors = Doors(ours, signature_only, ports, secret)
+    for name in ports:
+        await until(partial(_answers, doors, name), f"the shop known to {name}", seconds=20)
+    return doors
+
+
+async def run_round(system: System, doors: Doors, name: str, seconds: float, rate: float | None = None) -> Accepted:
+    """One load on one of the two doors; then check what was stored. Raises Wrong."""
+    async with system.sql() as sql:
+        await sql.execute(EMPTY)
+        await sql.execute("CHECKPOINT")
+        child = doors.ours if name == "ours" else doors.signature_only
+        before = system.cpu(service=child)
+        told = await _load(doors, name, seconds, rate)
+        if told["failed"]:
+            raise Wrong(f"{name}: {told['failed']} of {told['requests']} webhooks were refused")
+        if name == "ours":
+            stored = await sql.fetchval(DELIVERIES)
+            if stored != told["requests"]:
+                raise Wrong(f"{told['requests']} webhooks were answered with 200, and {stored} are stored")
+            await until(lambda: _published(system), "the publishing of every delivery", seconds=60)
+            queues = await system.depths(system.subscribers("webhook.orders.received.v1"))
+            if not queues or any(depth != stored for depth in queues.values()):
+                raise Wrong(f"{stored} deliveries are stored, and the subscribers hold {queues}")
+        cpu = per_message(before, system.cpu(service=child), told["requests"])
+    await system.purge()
+    return Accepted(round(told["per_second"], 1), round(told["p50_ms"], 2), round(told["p99_ms"], 2), cpu)
+
+
+def memory(doors: Doors) -> float:
+    """The most memory that our process has had, in MB."""
+    return round(peak_memory(doors.ours), 1)
+
+
+async def _published(system: System) -> bool:
+    async with system.sql() as sql:
+        return not await sql.fetchval("SELECT count(*) FROM gateway.outbox")
+
+
+async def _answers(doors: Doors, name: str) -> bool:
+    try:
+        return not (await _load(doors, name, 0.2, 5.0))["failed"]
+    except Wrong:
+        return False
+
+
+async def _load(doors: Doors, name: str, seconds: float, rate: float | None) -> dict[str, Any]:
+    options = {"port": doors.ports[name], "shop": SHOP, "secret": doors.secret, "seconds": seconds, "size": BODY_BYTES}
+    if rate is not None:
+        options["rate"] = rate
+    words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+    command = (sys.executable, str(ROOT / "bench/webhook_load.py"), *words)
+    process = await asyncio.create_subprocess_exec(*command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    answer, problem = await process.communicate()
+    if process.returncode:
+        raise Wrong(f"{name}: the load broke off: {problem.decode()[-500:]}")
+    return dict(json.loads(answer))
