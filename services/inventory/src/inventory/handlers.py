@@ -31,7 +31,7 @@ async def reserve_stock(events: Sequence[OrderMatched], tx: Tx) -> None:
     for event, match in zip(events, matches, strict=True):
         claim = claims.learn_match(held[event.order_id], match)
         held[event.order_id] = shelf.advance(claim, event, at=event.occurred_at, cause=str(event.match_version))
-    await store.save_claims(tx, held.values())
+    await store.save_claims(tx, held)
     await shelf.save(tx)
 
 
@@ -44,7 +44,7 @@ async def follow_fulfillment(events: Sequence[SettlementEvent | ShipmentDispatch
         claim, cause = learn(held[event.order_id], event)
         at = event.dispatched_at if isinstance(event, ShipmentDispatched) else event.occurred_at
         held[event.order_id] = shelf.advance(claim, event, at=at, cause=cause)
-    await store.save_claims(tx, held.values())
+    await store.save_claims(tx, held)
     await shelf.save(tx)
 
 
@@ -57,7 +57,7 @@ async def restock_refunds(events: Sequence[RefundRecorded], tx: Tx) -> None:
         back = units_of((line.line_id, line.quantity) for line in event.lines if line.restock)
         claim = claims.learn_refund(held[event.order_id], event.refund_id, back)
         held[event.order_id] = shelf.advance(claim, event, at=event.occurred_at, cause=event.refund_id)
-    await store.save_claims(tx, held.values())
+    await store.save_claims(tx, held)
     await shelf.save(tx)
 
 
@@ -70,7 +70,7 @@ async def serve_waiting_orders(events: Sequence[StockChanged], tx: Tx) -> None:
     for event in rose:
         for claim in oldest_first(held.values(), event.sku):
             held[claim.order_id] = shelf.advance(claim, event, at=event.as_of, cause=event.subject)
-    await store.save_claims(tx, held.values())
+    await store.save_claims(tx, held)
     await shelf.save(tx)
 
 

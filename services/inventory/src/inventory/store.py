@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, text
 
 from crossdock.messaging.envelope import new_id
+from crossdock.messaging.failures import RunAgain
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import Json
 from inventory.domain.claims import Claim, Item, Refund, Settlement, Shipment
@@ -21,16 +22,9 @@ LOCK_CLAIMS = text("""
 WAITING_FOR = text("""
     SELECT order_id FROM claim WHERE waiting AND skus && CAST(:skus AS text[])
 """)
-SAVE_CLAIMS = text("""
-    INSERT INTO claim (order_id, placed_at, match_content, match_version, answered_content, answered_match,
-                       reservation_version, reserved, waiting, skus, items, shipments, refunds, settlement_version,
-                       settled_content, standing)
-    SELECT c.order_id, c.placed_at, c.match_content, c.match_version, c.answered_content, c.answered_match,
-           c.reservation_version, c.reserved, c.waiting,
-           CASE WHEN c.waiting
-                THEN ARRAY(SELECT DISTINCT i ->> 'sku' FROM jsonb_array_elements(c.items) AS i ORDER BY 1)
-                ELSE '{}' END,
-           c.items, c.shipments, c.refunds, c.settlement_version, c.settled_content, c.standing
+SKUS = """CASE WHEN c.waiting
+    THEN ARRAY(SELECT DISTINCT i ->> 'sku' FROM jsonb_array_elements(c.items) AS i ORDER BY 1) ELSE '{}' END"""
+CLAIMS = """
     FROM unnest(CAST(:order_id AS uuid[]), CAST(:placed_at AS timestamptz[]), CAST(:match_content AS int[]),
                 CAST(:match_version AS int[]), CAST(:answered_content AS int[]), CAST(:answered_match AS int[]),
                 CAST(:reservation_version AS int[]), CAST(:reserved AS bool[]), CAST(:waiting AS bool[]),
@@ -39,14 +33,27 @@ SAVE_CLAIMS = text("""
          AS c(order_id, placed_at, match_content, match_version, answered_content, answered_match,
               reservation_version, reserved, waiting, items, shipments, refunds, settlement_version, settled_content,
               standing)
-    ON CONFLICT (order_id) DO UPDATE SET
-        placed_at = excluded.placed_at, match_content = excluded.match_content, match_version = excluded.match_version,
-        answered_content = excluded.answered_content, answered_match = excluded.answered_match,
-        reservation_version = excluded.reservation_version, reserved = excluded.reserved, waiting = excluded.waiting,
-        skus = excluded.skus, items = excluded.items, shipments = excluded.shipments, refunds = excluded.refunds,
-        settlement_version = excluded.settlement_version, settled_content = excluded.settled_content,
-        standing = excluded.standing
+"""
+ADD_CLAIMS = text(f"""
+    INSERT INTO claim (order_id, placed_at, match_content, match_version, answered_content, answered_match,
+                       reservation_version, reserved, waiting, skus, items, shipments, refunds, settlement_version,
+                       settled_content, standing)
+    SELECT c.order_id, c.placed_at, c.match_content, c.match_version, c.answered_content, c.answered_match,
+           c.reservation_version, c.reserved, c.waiting, {SKUS}, c.items, c.shipments, c.refunds,
+           c.settlement_version, c.settled_content, c.standing
+    {CLAIMS}
+    ON CONFLICT DO NOTHING
 """)
+SAVE_CLAIMS = text(f"""
+    UPDATE claim SET
+        placed_at = c.placed_at, match_content = c.match_content, match_version = c.match_version,
+        answered_content = c.answered_content, answered_match = c.answered_match,
+        reservation_version = c.reservation_version, reserved = c.reserved, waiting = c.waiting, skus = {SKUS},
+        items = c.items, shipments = c.shipments, refunds = c.refunds, settlement_version = c.settlement_version,
+        settled_content = c.settled_content, standing = c.standing
+    {CLAIMS}
+    WHERE claim.order_id = c.order_id
+""")  # noqa: S608
 LOCK_STOCK = text("""
     SELECT sku, on_hand, reserved, counted_at FROM stock
     WHERE location_id = :location_id AND sku = ANY(CAST(:skus AS text[])) ORDER BY sku FOR UPDATE
@@ -96,11 +103,19 @@ async def locations(tx: Tx) -> Sequence[Row[Any]]:
     return await tx.rows(LOCATIONS)
 
 
-async def lock_claims(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, Claim]:
+class HeldClaims(dict[UUID, Claim]):
+    """The claims of a batch by order, locked where they are `stored` already."""
+
+    stored: frozenset[UUID] = frozenset()
+
+
+async def lock_claims(tx: Tx, order_ids: Iterable[UUID]) -> HeldClaims:
     """Lock the claims of some orders; one that is not there yet comes back empty."""
     wanted = sorted(set(order_ids))
     found = {row.order_id: _claim(row) for row in await tx.rows(LOCK_CLAIMS, order_ids=wanted)}
-    return {order_id: found.get(order_id, Claim(order_id)) for order_id in wanted}
+    held = HeldClaims((order_id, found.get(order_id, Claim(order_id))) for order_id in wanted)
+    held.stored = frozenset(found)
+    return held
 
 
 async def waiting_for(tx: Tx, skus: Collection[str]) -> list[UUID]:
@@ -108,9 +123,16 @@ async def waiting_for(tx: Tx, skus: Collection[str]) -> list[UUID]:
     return [row.order_id for row in await tx.rows(WAITING_FOR, skus=sorted(skus))]
 
 
-async def save_claims(tx: Tx, claims: Collection[Claim]) -> None:
-    """Write claims, new ones too."""
-    await tx.run(SAVE_CLAIMS, **_claim_columns(sorted(claims, key=lambda claim: claim.order_id)))
+async def save_claims(tx: Tx, held: HeldClaims) -> None:
+    """Write claims. Raises RunAgain when another handler was first with a claim that nobody could lock before: its
+    facts and ours would overwrite each other."""
+    in_order = sorted(held.values(), key=lambda claim: claim.order_id)
+    new = [claim for claim in in_order if claim.order_id not in held.stored]
+    if len(new) < len(in_order):
+        known = [claim for claim in in_order if claim.order_id in held.stored]
+        await tx.run(SAVE_CLAIMS, **_claim_columns(known))
+    if new and await tx.run(ADD_CLAIMS, **_claim_columns(new)) < len(new):
+        raise RunAgain("two handlers met at the first fact of an order")
 
 
 async def lock_stock(tx: Tx, location_id: UUID, skus: Collection[str]) -> dict[str, Level]:

@@ -73,7 +73,7 @@ async def four_claims(tx: Tx) -> None:
     """Orders 1 to 4 hold three shirts each."""
     items = (Item("SHIRT", "SHIRT", 1, 3, held=3),)
     made = [Claim(order(i), NOON, (2, 0), (2, 0), 0, True, items) for i in range(1, 5)]
-    await store.save_claims(tx, made)
+    await store.save_claims(tx, store.HeldClaims((claim.order_id, claim) for claim in made))
     location, _ = await store.default_location(tx)
     levels = await store.lock_stock(tx, location, ["SHIRT"])
     await store.save_stock(tx, location, [replace(levels["SHIRT"], reserved=12)])
@@ -85,7 +85,7 @@ async def waiting_claims(tx: Tx) -> None:
     for i in range(1, 10):
         items = [Item("SHIRT", "SHIRT", 1, i % 4 + 1), *([Item("MUG", "MUG", 1, 2)] if i % 2 else [])]
         made.append(Claim(order(i), NOON - timedelta(minutes=i), (1, 0), (1, 0), 0, False, tuple(items)))
-    await store.save_claims(tx, made)
+    await store.save_claims(tx, store.HeldClaims((claim.order_id, claim) for claim in made))
 
 
 SCENARIOS = {

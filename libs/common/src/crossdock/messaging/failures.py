@@ -33,6 +33,11 @@ class Poison(Exception):
         self.reason = reason
 
 
+class RunAgain(Exception):
+    """Raised where two transactions met at a row that neither could lock, because it was not there: the batch runs
+    again and finds it."""
+
+
 class Paused(Exception):
     """No fate could be committed: the consumer waits and probes. Its text says why."""
 
@@ -51,6 +56,8 @@ def judge(error: BaseException) -> Verdict:
     A database error counts against the message only when its SQLSTATE speaks of the data; a missing partition (23514
     without a constraint name) does not. Every other database error, and a lost connection, is an outage.
     """
+    if isinstance(error, RunAgain):
+        return Verdict.RERUN
     if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
         return Verdict.PAUSE
     if not isinstance(error, DBAPIError):
@@ -79,7 +86,7 @@ def _constraint(error: DBAPIError) -> str | None:
 
 def explain(error: BaseException) -> str:
     """A failure in one sentence, without the values that the database quotes in its details."""
-    if isinstance(error, Poison | Paused):
+    if isinstance(error, Poison | Paused | RunAgain):
         return str(error)
     if isinstance(error, DBAPIError):
         constraint = _constraint(error)
