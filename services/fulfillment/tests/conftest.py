@@ -134,17 +134,19 @@ class Hub:
         version: int = 1,
         external_id: str = "",
         skus: dict[str, str] | None = None,
+        bundles: dict[str, dict[str, int]] | None = None,
         **wanted: int,
     ) -> list[Event]:
         """An order is placed (or changed): its state, stock and recipient arrive. A line's id is its SKU unless `skus`
-        says otherwise."""
+        says otherwise, or `bundles` of how many units of which SKUs it is made."""
         skus = skus or {}
         order_id = UUID(int=number)
         recipient = Recipient(address=Address(name="Test Person", street=("1 Test Street",), country="IE"))
         recorded = RecipientRecorded(order_id=order_id, recipient_version=1, recipient=recipient)
         items = tuple(
-            ReservedItem(line_id=line, sku=skus.get(line, line), location_id=UUID(int=5), quantity=n)
+            ReservedItem(line_id=line, sku=sku, location_id=UUID(int=5), quantity=n * per_unit, per_unit=per_unit)
             for line, n in wanted.items()
+            for sku, per_unit in (bundles or {}).get(line, {skus.get(line, line): 1}).items()
         )
         stock = StockReserved(
             order_id=order_id, content_version=version, match_version=0, reservation_version=0, items=items

@@ -46,7 +46,7 @@ async def decide(tx: Tx, write_id: UUID, decision: Decision, external_id: str) -
     await writes.decide(tx, write_id, STATES[decision], "" if decision == "done" else SAID[decision], evidence)
     outcome = _outcome(write, decision, external_id)
     if outcome is not None:
-        tell(tx, held, write, outcome)
+        tell(tx, held, write, outcome, write.traceparent)
     await held.save()
     return {"id": write_id, "state": STATES[decision]}
 

@@ -61,6 +61,14 @@ class Whereabouts:
     reference: str
 
 
+@dataclass(frozen=True, slots=True)
+class Why:
+    """The event that taught a desk something, if one did, and the trace that goes on, if it is not the event's."""
+
+    cause: Event | None
+    trace: str | None
+
+
 class Desks:
     """Locked desks, by order id."""
 
@@ -78,8 +86,9 @@ class Desks:
         held = await desks.lock_desks(tx, order_ids, create=create)
         return cls(tx, Directory.of(await channels.all_channels(tx)), held)
 
-    def learn(self, order_id: UUID, fact: Fact, cause: Event | None = None) -> None:
-        """Let one desk learn a fact; tell everybody what follows from it."""
+    def learn(self, order_id: UUID, fact: Fact, cause: Event | None = None, trace: str | None = None) -> None:
+        """Let one desk learn a fact; tell everybody what follows from it, in `trace` if it belongs to one."""
+        why = Why(cause, trace)
         desk = self.held[order_id]
         sale = fact.sale if isinstance(fact, OrderState) else desk.order.sale
         where = self._directory.destination_of(sale)
@@ -89,7 +98,7 @@ class Desks:
         desk, more = react(desk, fact)
         self.held[order_id] = desk
         for tell in (*told, *more):
-            self._tell(order_id, desk, tell, cause)
+            self._tell(order_id, desk, tell, why)
 
     def find_destination(self, order_id: UUID) -> None:
         """Let a desk learn where its next request goes, as the channels are now."""
@@ -112,25 +121,25 @@ class Desks:
             await writes.add_writes(self._tx, self._writes)
         if self._voided:
             for row in await writes.drop_voided(self._tx, self._voided):
-                self._tx.publish(removal_needed(row))
+                self._tx.publish(removal_needed(row), trace=row.traceparent)
 
-    def _tell(self, order_id: UUID, desk: Desk, tell: Tell, cause: Event | None) -> None:
+    def _tell(self, order_id: UUID, desk: Desk, tell: Tell, why: Why) -> None:
         match tell:
             case Requested() | StopAsked():
-                self._ask(order_id, desk, tell, cause)
+                self._ask(order_id, desk, tell, why)
             case Dispatched():
-                self._dispatch(order_id, desk, tell, cause)
+                self._dispatch(order_id, desk, tell, why)
             case Voided(void):
                 self._voided.append((order_id, void.id))
                 event: Event = ShipmentVoided(
                     order_id=order_id, shipment_id=void.id, revision=void.revision, reship=void.reship
                 )
-                self._tx.publish(event, cause=cause)
+                self._tx.publish(event, cause=why.cause, trace=why.trace)
             case Delivered(delivery):
                 event = ShipmentDelivered(order_id=order_id, shipment_id=delivery.id, delivered_at=delivery.at)
-                self._tx.publish(event, cause=cause)
+                self._tx.publish(event, cause=why.cause, trace=why.trace)
             case Accepted() | Rejected() | Settled():
-                self._tx.publish(self._said(order_id, desk, tell), cause=cause)
+                self._tx.publish(self._said(order_id, desk, tell), cause=why.cause, trace=why.trace)
 
     def _said(self, order_id: UUID, desk: Desk, tell: Accepted | Rejected | Settled) -> Event:
         if isinstance(tell, Settled):
@@ -147,7 +156,7 @@ class Desks:
             return FulfillmentRejected(reason=tell.reason, **about)
         return FulfillmentAccepted(evidence=tell.evidence, **about)
 
-    def _ask(self, order_id: UUID, desk: Desk, tell: Requested | StopAsked, cause: Event | None) -> None:
+    def _ask(self, order_id: UUID, desk: Desk, tell: Requested | StopAsked, why: Why) -> None:
         """Commit the intent of a write to the destination; a dispatcher sends it."""
         revision = desk.revisions[tell.revision - 1]
         sale = sale_of(desk)
@@ -159,14 +168,18 @@ class Desks:
                 destination=self._directory.name_of(revision.destination),
                 lines=tuple(RequestedLine(line_id=line, quantity=n) for line, n in revision.units),
             )
-            self._tx.publish(event, cause=cause)
+            self._tx.publish(event, cause=why.cause, trace=why.trace)
         else:
             kind, payload = "cancel", {}
         target = f"{revision.destination}/{order_id}"
         where = UUID(revision.destination)
-        self._writes.append(NewWrite(kind, target, order_id, where, tell.revision, payload=payload))
+        trace = self._trace_of(why)
+        self._writes.append(NewWrite(kind, target, order_id, where, tell.revision, trace, payload=payload))
 
-    def _dispatch(self, order_id: UUID, desk: Desk, tell: Dispatched, cause: Event | None) -> None:
+    def _trace_of(self, why: Why) -> str:
+        return self._tx.trace_of(why.cause) if why.trace is None else why.trace
+
+    def _dispatch(self, order_id: UUID, desk: Desk, tell: Dispatched, why: Why) -> None:
         """Tell that goods left, and commit one write for each parcel to the channel that sold them."""
         shipment, sale = tell.shipment, sale_of(desk)
         event = ShipmentDispatched(
@@ -176,7 +189,7 @@ class Desks:
             dispatched_at=shipment.at,
             packages=tuple(_package(parcel) for parcel in shipment.parcels),
         )
-        self._tx.publish(event, cause=cause)
+        self._tx.publish(event, cause=why.cause, trace=why.trace)
         for parcel in shipment.parcels:
             if parcel.units and not tell.voided:
                 self._writes.append(
@@ -186,6 +199,7 @@ class Desks:
                         order_id=order_id,
                         channel_id=UUID(sale.channel_id),
                         revision=shipment.revision,
+                        traceparent=self._trace_of(why),
                         shipment_id=shipment.id,
                         package_ref=parcel.package_ref,
                         payload=_notice(sale, parcel),

@@ -42,15 +42,15 @@ def order_state(event: order_ingest.OrderState) -> OrderState:
 
 
 def reservation(event: StockReserved) -> Reservation:
-    """What is held, by line and SKU, over all locations."""
-    held: dict[str, dict[str, int]] = defaultdict(dict)
+    """What one unit of each line is made of, as far as units of it are held, at whatever location."""
+    recipes: dict[str, dict[str, int]] = defaultdict(dict)
     for item in event.items:
-        held[item.line_id][item.sku] = held[item.line_id].get(item.sku, 0) + item.quantity
+        recipes[item.line_id][item.sku] = item.per_unit
     return Reservation(
         event.content_version,
         event.match_version,
         event.reservation_version,
-        tuple((line, tuple(sorted(skus.items()))) for line, skus in sorted(held.items())),
+        tuple((line, tuple(sorted(recipe.items()))) for line, recipe in sorted(recipes.items())),
     )
 
 

@@ -70,7 +70,9 @@ async def follow_recipients(events: Sequence[RecipientEvent], tx: Tx) -> None:
 async def receive_notices(events: Sequence[FulfillmentWebhookReceived], tx: Tx) -> None:
     """Take in what destinations say: accepted, rejected, cancelled, dispatched, voided, delivered."""
     notices = [(event, notice, facts.reference(event, notice)) for event in events for notice in notices_in(event)]
-    held = await Desks.lock(tx, (order_id for _, _, (order_id, _) in notices), create=False)
+    orders = {order_id for _, _, (order_id, _) in notices}
+    held = await Desks.lock(tx, orders, create=False)
+    traces = await writes.request_traces(tx, orders)
     doubts = []
     for event, notice, (order_id, number) in notices:
         desk = held.held.get(order_id)
@@ -79,7 +81,7 @@ async def receive_notices(events: Sequence[FulfillmentWebhookReceived], tx: Tx) 
             fact = facts.of_notice(notice, order_id, number, revision)
         except OddParcel as odd:
             raise Poison(event, f"{odd}.") from None
-        held.learn(order_id, fact, event)
+        held.learn(order_id, fact, event, tx.trace_followed(traces.get((order_id, number)), event))
         if isinstance(fact, Shipment) and fact in held.held[order_id].doubted:
             doubts.append((order_id, fact.id, event))
     await held.save()

@@ -13,11 +13,12 @@ from fulfillment.store.writes import Fate
 
 
 class Result(NamedTuple):
-    """A claimed write, what was done about it, and what came of it."""
+    """A claimed write, what was done about it, what came of it, and the trace of the call."""
 
     write: Any
     how: Literal["call", "look"]
     outcome: Outcome
+    trace: str
 
 
 async def record(tx: Tx, results: Sequence[Result]) -> None:
@@ -27,7 +28,7 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
     waits: dict[Any, float] = {}
     for result in results:
         if result.write.id in kept:
-            tell(tx, held, result.write, result.outcome)
+            tell(tx, held, result.write, result.outcome, result.trace)
         if isinstance(result.outcome, Again) and result.outcome.channel_waits:
             channel_id = result.write.channel_id
             waits[channel_id] = max(waits.get(channel_id, 0.0), result.outcome.after)
@@ -38,7 +39,7 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
 
 def fate_of(tx: Tx, result: Result) -> Fate:
     """An outcome as a row keeps it."""
-    write, how, outcome = result
+    write, how, outcome, _ = result
     at = {"at": tx.now.isoformat(), "how": how}
     match outcome:
         case Done(external_id, note):
@@ -54,31 +55,32 @@ def fate_of(tx: Tx, result: Result) -> Fate:
             return Fate(write.id, write.lease_token, "failed", 0.0, reason, "", at | {"note": reason})
 
 
-def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome) -> None:
-    """Let the desk learn what a destination answered, and tell how the tracking of a parcel stands."""
+def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
+    """Let the desk learn what a destination answered, and tell how the tracking of a parcel stands; all in `trace`."""
     if write.kind == "tracking":
-        return tell_tracking(tx, held, write, outcome)
+        return tell_tracking(tx, held, write, outcome, trace)
     match outcome:
         case Withdrawn():
-            held.learn(write.order_id, Answer("withdrawn", write.revision))
+            held.learn(write.order_id, Answer("withdrawn", write.revision), trace=trace)
         case Done(answer=Answer() as answer):
-            held.learn(write.order_id, answer)
+            held.learn(write.order_id, answer, trace=trace)
         case Failed(reason):
             kind: Literal["rejected", "refused"] = "rejected" if write.kind == "submit" else "refused"
-            held.learn(write.order_id, Answer(kind, write.revision, reason=reason))
+            held.learn(write.order_id, Answer(kind, write.revision, reason=reason), trace=trace)
     return None
 
 
-def tell_tracking(tx: Tx, held: Desks, write: Any, outcome: Outcome) -> None:
+def tell_tracking(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
     """How the tracking of one parcel stands, for the order's timeline."""
     about = {"order_id": write.order_id, "shipment_id": write.shipment_id, "package_ref": write.package_ref}
     match outcome:
         case Done(external_id, note, adopted):
-            tx.publish(TrackingWritten(external_fulfillment_id=external_id, adopted=adopted, evidence=note, **about))
+            written = TrackingWritten(external_fulfillment_id=external_id, adopted=adopted, evidence=note, **about)
+            tx.publish(written, trace=trace)
             if any(void.id == write.shipment_id for void in held.held[write.order_id].voids):
-                tx.publish(removal_needed(write))
+                tx.publish(removal_needed(write), trace=trace)
         case Failed(reason):
-            tx.publish(TrackingFailed(reason=reason, **about))
+            tx.publish(TrackingFailed(reason=reason, **about), trace=trace)
         case Doubt(note, needs_person=True) if not write.needs_person:
             reason = f"Nobody can tell whether the channel knows the parcel: {note}. Look there, then decide."
-            tx.publish(TrackingFailed(reason=reason, **about))
+            tx.publish(TrackingFailed(reason=reason, **about), trace=trace)

@@ -113,6 +113,7 @@ write_back = Table(
     Column("shipment_id", Text, nullable=False, server_default=""),
     Column("package_ref", Text, nullable=False, server_default=""),
     Column("payload", JSONB, nullable=False),
+    Column("traceparent", Text, nullable=False, info=GENERATED),
     Column("state", Text, nullable=False, server_default="pending"),
     Column("lease_token", Uuid, info=GENERATED),
     Column("deadline", DateTime(timezone=True), info=GENERATED),

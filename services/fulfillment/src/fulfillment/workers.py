@@ -9,10 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from crossdock.channels.http import close_client
+from crossdock.messaging import faults
+from crossdock.service import telemetry
 from crossdock.service.app import Context, Worker
 from fulfillment import excess, outside
 from fulfillment.desks import Desks
 from fulfillment.directory import Directory
+from fulfillment.domain.writes import Done
 from fulfillment.recording import Result, record
 from fulfillment.store import channels, desks, writes
 
@@ -54,6 +57,7 @@ async def dispatch(context: Context) -> bool:
         done, _ = await asyncio.wait(under_way, return_when=asyncio.FIRST_COMPLETED)
         await asyncio.sleep(SETTLE_SECONDS)
         done |= {task for task in under_way if task.done()}
+        await faults.point("before_record")
         async with context.transaction() as tx:
             await record(tx, [task.result() for task in done])
         for task in done:
@@ -67,13 +71,31 @@ async def _claim(context: Context, under_way: dict[asyncio.Task[Result], UUID]) 
         return ()
     calls = Counter(under_way.values())
     busy = [channel for channel, n in calls.items() if n >= settings.writes_per_channel]
+    await faults.point("before_sending")
     async with context.transaction() as tx:
         lease = settings.call_seconds + LEASE_SLACK_SECONDS
-        return await writes.claim(tx, limit=free, per_channel=settings.writes_per_channel, lease=lease, busy=busy)
+        claimed = await writes.claim(tx, limit=free, per_channel=settings.writes_per_channel, lease=lease, busy=busy)
+    if claimed:
+        await faults.point("after_sending")
+    return claimed
 
 
 async def _call(context: Context, write: Any) -> Result:
-    return Result(write, "call", await outside.send(context.access, write, context.settings.call_seconds))
+    with telemetry.calling(f"write {write.kind}", write.traceparent, _about(write)) as call:
+        outcome = await outside.send(context.access, write, context.settings.call_seconds)
+        call.ended(type(outcome).__name__.lower(), well=isinstance(outcome, Done))
+    await faults.point("after_send")
+    return Result(write, "call", outcome, call.trace)
+
+
+def _about(write: Any) -> dict[str, str | int]:
+    """What a span says of a call; no personal data."""
+    return {
+        "crossdock.order_id": str(write.order_id),
+        "crossdock.channel": write.channel_name,
+        "crossdock.channel_kind": write.channel_kind,
+        "crossdock.attempt": write.attempt,
+    }
 
 
 async def look(context: Context) -> bool:
@@ -95,8 +117,10 @@ async def look(context: Context) -> bool:
 
 async def _look(context: Context, write: Any) -> Result:
     settings = context.settings
-    outcome = await outside.look(context.access, write, settings.call_seconds, settings.doubt_seconds)
-    return Result(write, "look", outcome)
+    with telemetry.calling(f"look for {write.kind}", write.traceparent, _about(write)) as call:
+        outcome = await outside.look(context.access, write, settings.call_seconds, settings.doubt_seconds)
+        call.ended(type(outcome).__name__.lower(), well=isinstance(outcome, Done))
+    return Result(write, "look", outcome, call.trace)
 
 
 async def find_destinations(context: Context) -> bool:

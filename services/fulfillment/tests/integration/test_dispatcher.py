@@ -48,6 +48,13 @@ async def test_an_order_is_asked_for_over_http_and_taken(hub: Any) -> None:
     assert (row["fate"], row["external_id"]) == ("accepted", request["id"])
 
 
+async def test_a_bundle_is_asked_for_by_its_components_though_its_first_content_was_never_seen(hub: Any) -> None:
+    await hub.order(1, version=2, BOX=3, bundles={"BOX": {"MUG": 2, "TEA": 1}})
+    await hub.dispatch()
+    [request] = hub.requests()
+    assert {line["sku"]: line["quantity"] for line in request["lines"]} == {"MUG": 6, "TEA": 3}
+
+
 async def test_a_sent_request_is_not_sent_again(hub: Any) -> None:
     await hub.order(1, SHIRT=1)
     await hub.dispatch()

@@ -9,27 +9,24 @@ from fulfillment.domain.units import units_of
 GIFT_BOX = (("1", (("MUG", 2), ("TEA", 1))),)
 
 
-def test_a_bundle_is_learnt_from_what_its_first_content_holds() -> None:
-    held = Reservation(1, held=(("1", (("MUG", 6), ("TEA", 3))),))
-    assert recipes_learnt((), OrderState(1, 1, units_of({"1": 3})), held) == GIFT_BOX
+def test_a_line_of_which_nothing_is_held_any_more_is_remembered() -> None:
+    assert recipes_learnt(GIFT_BOX, Reservation(2, recipes=(("2", (("SHIRT", 1),)),))) == (
+        *GIFT_BOX,
+        ("2", (("SHIRT", 1),)),
+    )
 
 
-def test_later_contents_teach_nothing_since_they_may_hold_more_than_is_wanted() -> None:
-    held = Reservation(2, held=(("1", (("SHIRT", 2),)),))
-    assert recipes_learnt((), OrderState(2, 2, units_of({"1": 1})), held) == ()
-
-
-def test_a_plain_line_asks_for_as_many_units_as_are_wanted_though_more_are_held() -> None:
-    desk = Desk(reservation=Reservation(2, held=(("1", (("SHIRT", 2),)),)))
-    assert components(units_of({"1": 1}), recipes_for(units_of({"1": 1}), desk)) == [("1", "SHIRT", 1)]
+def test_what_is_held_now_wins_over_what_was_held_before() -> None:
+    again = (("1", (("MUG", 1),)),)
+    assert recipes_learnt(GIFT_BOX, Reservation(2, recipes=again)) == again
 
 
 def test_a_bundle_asks_for_its_components() -> None:
-    desk = Desk(reservation=Reservation(1, held=(("1", (("MUG", 4), ("TEA", 2))),)), recipes=GIFT_BOX)
+    desk = Desk(recipes=GIFT_BOX)
     assert components(units_of({"1": 2}), recipes_for(units_of({"1": 2}), desk)) == [("1", "MUG", 4), ("1", "TEA", 2)]
 
 
-def test_a_line_of_which_nothing_is_held_any_more_keeps_the_sku_of_the_order() -> None:
+def test_a_line_of_which_nothing_was_ever_held_keeps_the_sku_of_the_order() -> None:
     desk = Desk(order=OrderState(sale=Sale("c", "shopify", "9", "#9", (LineText("1", "SHIRT", "Shirt"),))))
     assert recipes_for(units_of({"1": 1}), desk) == (("1", (("SHIRT", 1),)),)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from crossdock.contracts.inventory import StockChanged, StockReleased, StockReserved, StockShort
 from crossdock.contracts.order_ingest import RefundedLine, RefundRecorded
+from crossdock.contracts.sku_matcher import Component
 from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
 from crossdock.testing.factories import NOON, dispatched, matched, order, settled
@@ -37,6 +38,14 @@ async def test_an_order_is_reserved_whole(bench: HandlerBench) -> None:
     assert isinstance(said, StockReserved)
     assert {item.sku: item.quantity for item in said.items} == {"SHIRT": 2, "MUG": 1}
     assert levels(await bench.table("stock")) == {"SHIRT": (5, 2), "MUG": (2, 1)}
+
+
+async def test_a_reservation_says_how_many_units_make_one_of_the_line(bench: HandlerBench) -> None:
+    await bench.given(stock(MUG=9))
+    event = matched(1, BOX=3)
+    box = event.lines[0].model_copy(update={"components": (Component(sku="MUG", per_unit=2),)})
+    [said] = await bench.handle("reserve_stock", [event.model_copy(update={"lines": (box,)})])
+    assert [(item.line_id, item.sku, item.quantity, item.per_unit) for item in said.items] == [("BOX", "MUG", 6, 2)]
 
 
 async def test_an_order_that_lacks_one_unit_takes_nothing(bench: HandlerBench) -> None:

@@ -2,13 +2,14 @@
 
 import secrets
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from opentelemetry import metrics, trace
-from opentelemetry.trace import SpanKind
+from opentelemetry.context import Context
+from opentelemetry.trace import Link, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 meter = metrics.get_meter("crossdock")
@@ -84,7 +85,7 @@ def made_at(message_id: UUID) -> float:
 def _start_spans(queue: str, members: Sequence[Any]) -> dict[int, trace.Span]:
     spans = {}
     for member in members:
-        parent = propagator.extract({"traceparent": member.traceparent} if member.traceparent else {})
+        parent = _context(member.traceparent or "")
         attributes = {"messaging.system": "rabbitmq", "messaging.message.id": str(member.message_id)}
         if member.raw.correlation_id:
             attributes["messaging.message.conversation_id"] = member.raw.correlation_id
@@ -101,12 +102,68 @@ def traceparent(received: str | None, member: object | None) -> str:
     """The trace context for a message that is being published: a child of what caused it, or a new trace."""
     span = _spans.get(id(member)) if member is not None else trace.get_current_span()
     if span is not None and span.get_span_context().is_valid:
-        carrier: dict[str, str] = {}
-        propagator.inject(carrier, trace.set_span_in_context(span))
-        return carrier["traceparent"]
+        return _context_of(span)
     if received is not None:
         return received
+    if tracing():
+        with _ended(tracer.start_span("publish", Context(), SpanKind.PRODUCER)) as first:
+            return _context_of(first)
     return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-00"
+
+
+def followed(parent: str, member: object) -> str:
+    """The trace `parent` goes on with what `member`, a message that began another trace, says of it: a span there that
+    is linked to the member's. Such are the notices of a destination about a request of ours."""
+    if not tracing():
+        return parent
+    there = _spans.get(id(member))
+    links = [Link(there.get_span_context())] if there is not None else []
+    with _ended(tracer.start_span("hear of it", _context(parent), SpanKind.INTERNAL, links=links)) as span:
+        return _context_of(span)
+
+
+class Call:
+    """A call to the outside. `trace` is the trace context of what follows from it."""
+
+    def __init__(self, trace_context: str, span: trace.Span | None = None) -> None:
+        self.trace = trace_context
+        self._span = span
+
+    def ended(self, outcome: str, *, well: bool) -> None:
+        """Say in one word how it ended."""
+        if self._span is not None:
+            self._span.set_attribute("crossdock.outcome", outcome)
+            self._span.set_status(StatusCode.OK if well else StatusCode.ERROR)
+
+
+@contextmanager
+def calling(name: str, parent: str, attributes: Mapping[str, str | int]) -> Iterator[Call]:
+    """A call to the outside in the trace of what asked for it; with tracing on, a CLIENT span."""
+    if not tracing():
+        yield Call(parent)
+        return
+    with _ended(tracer.start_span(name, _context(parent), SpanKind.CLIENT, attributes)) as span:
+        yield Call(_context_of(span), span)
+
+
+@contextmanager
+def _ended(span: trace.Span) -> Iterator[trace.Span]:
+    """End a span whatever happens; what an exception says stays out of it, since it may be personal."""
+    try:
+        yield span
+    finally:
+        span.end()
+
+
+def _context(parent: str) -> Context:
+    """The context in which a child of `parent` starts; blank begins a new trace."""
+    return propagator.extract({"traceparent": parent} if parent else {}, Context())
+
+
+def _context_of(span: trace.Span) -> str:
+    carrier: dict[str, str] = {}
+    propagator.inject(carrier, trace.set_span_in_context(span))
+    return carrier["traceparent"]
 
 
 def parked(queue: str) -> None:

@@ -48,12 +48,12 @@ class OrderState:
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """Inventory's newest yes; `held` says per line which SKUs, and how many units of each, are promised."""
+    """Inventory's newest yes; `recipes` says of each line that something is held for what one unit is made of."""
 
     content_version: int = 0
     match_version: int = 0
     reservation_version: int = 0
-    held: tuple[tuple[str, Recipe], ...] = ()
+    recipes: tuple[tuple[str, Recipe], ...] = ()
 
     @property
     def version(self) -> tuple[int, int, int]:

@@ -48,11 +48,11 @@ def learn(desk: Desk, fact: Fact) -> tuple[Desk, list[Tell]]:
         case OrderState():
             if fact.order_version <= desk.order.order_version:
                 return desk, []
-            return replace(desk, order=fact, recipes=recipes_learnt(desk.recipes, fact, desk.reservation)), []
+            return replace(desk, order=fact), []
         case Reservation():
             if fact.version <= desk.reservation.version:
                 return desk, []
-            return replace(desk, reservation=fact, recipes=recipes_learnt(desk.recipes, desk.order, fact)), []
+            return replace(desk, reservation=fact, recipes=recipes_learnt(desk.recipes, fact)), []
         case RecipientKnown():
             return learn_recipient(desk, fact), []
         case Answer():

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from fulfillment.domain.desk import OrderState, Recipe, Reservation
+from fulfillment.domain.desk import Recipe, Reservation
 from fulfillment.domain.units import Units
 
 if TYPE_CHECKING:
@@ -16,31 +16,16 @@ class OddParcel(ValueError):
     """A parcel that cannot be read as units of the order's lines; its text is one sentence for a person."""
 
 
-def recipes_learnt(known: Recipes, order: OrderState, reservation: Reservation) -> Recipes:
-    """Learn how many units of each SKU make one unit of a line.
-
-    Only the first content tells: later on a line may hold more than is wanted, until the settlement gives it back.
-    """
-    if not order.content_version == reservation.content_version == 1:
-        return known
-    wanted, learnt = dict(order.wanted), dict(known)
-    for line_id, held in reservation.held:
-        units = wanted.get(line_id, 0)
-        if units:
-            learnt[line_id] = tuple(sorted((sku, max(n // units, 1)) for sku, n in held))
-    return tuple(sorted(learnt.items()))
+def recipes_learnt(known: Recipes, reservation: Reservation) -> Recipes:
+    """What is held now tells of its lines; a line of which nothing is held any more is remembered."""
+    return tuple(sorted((dict(known) | dict(reservation.recipes)).items()))
 
 
 def recipes_for(units: Units, desk: "Desk") -> Recipes:
-    """For each line that is asked for: the SKUs that are held for it, one of each per unit unless more was learnt."""
-    held, known = dict(desk.reservation.held), dict(desk.recipes)
+    """For each line that is asked for: what one unit is made of; the SKU of the order where nothing was ever held."""
+    known = dict(desk.recipes)
     plain = {line.line_id: line.sku for line in desk.order.sale.lines} if desk.order.sale else {}
-    found = {}
-    for line_id, _ in units:
-        learnt = dict(known.get(line_id, ()))
-        skus = [sku for sku, _ in held.get(line_id, ())] or list(learnt) or [plain.get(line_id, "")]
-        found[line_id] = tuple(sorted((sku, learnt.get(sku, 1)) for sku in skus))
-    return tuple(sorted(found.items()))
+    return tuple(sorted((line_id, known.get(line_id, ((plain.get(line_id, ""), 1),))) for line_id, _ in units))
 
 
 def components(units: Units, recipes: Recipes) -> list[tuple[str, str, int]]:

@@ -269,8 +269,8 @@ def order_of(data: dict[str, Any] | None) -> OrderState:
 def _reservation(data: dict[str, Any] | None) -> Reservation:
     if data is None:
         return Reservation()
-    held = tuple((line, tuple((sku, n) for sku, n in recipe)) for line, recipe in data["held"])
-    return Reservation(**(data | {"held": held}))
+    recipes = tuple((line, tuple((sku, n) for sku, n in recipe)) for line, recipe in data["recipes"])
+    return Reservation(**(data | {"recipes": recipes}))
 
 
 def _settlement(data: dict[str, Any] | None) -> Settlement:

@@ -12,10 +12,12 @@ from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 
 ADD = text("""
-    INSERT INTO write_back (id, kind, target, order_id, channel_id, revision, shipment_id, package_ref, payload)
+    INSERT INTO write_back (id, kind, target, order_id, channel_id, revision, shipment_id, package_ref, payload,
+                            traceparent)
     SELECT * FROM unnest(CAST(:id AS uuid[]), CAST(:kind AS text[]), CAST(:target AS text[]),
                          CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:revision AS int[]),
-                         CAST(:shipment_id AS text[]), CAST(:package_ref AS text[]), CAST(:payload AS jsonb[]))
+                         CAST(:shipment_id AS text[]), CAST(:package_ref AS text[]), CAST(:payload AS jsonb[]),
+                         CAST(:traceparent AS text[]))
 """)
 CLAIM = text("""
     WITH due AS (
@@ -44,8 +46,8 @@ CLAIM_LOOKS = text("""
     RETURNING id
 """)
 CLAIMED = text("""
-    SELECT w.id, w.kind, w.order_id, w.channel_id, w.revision, w.shipment_id, w.package_ref, w.payload, w.attempt,
-           w.look_count, w.lease_token, w.needs_person,
+    SELECT w.id, w.kind, w.order_id, w.channel_id, w.revision, w.shipment_id, w.package_ref, w.payload, w.traceparent,
+           w.attempt, w.look_count, w.lease_token, w.needs_person,
            coalesce(extract(epoch FROM now() - w.first_doubt_at), 0)::float8 AS doubted_for,
            c.kind AS channel_kind, c.name AS channel_name, c.connected, r.recipient, q.units, q.recipes,
            q.external_id AS request_id, d.order_state,
@@ -91,7 +93,7 @@ DROP_VOIDED = text("""
     FROM unnest(CAST(:order_ids AS uuid[]), CAST(:shipment_ids AS text[])) AS v(order_id, shipment_id)
     WHERE w.order_id = v.order_id AND w.shipment_id = v.shipment_id AND w.kind = 'tracking'
       AND w.state IN ('pending', 'done')
-    RETURNING w.order_id, w.shipment_id, w.package_ref, w.state
+    RETURNING w.order_id, w.shipment_id, w.package_ref, w.state, w.traceparent
 """)
 DOUBT = text("""
     INSERT INTO doubt (order_id, shipment_id, notice, look_at)
@@ -107,6 +109,10 @@ CLAIM_DOUBTS = text("""
     RETURNING doubt.order_id, doubt.shipment_id, doubt.notice
 """)
 DROP_DOUBT = text("DELETE FROM doubt WHERE order_id = :order_id AND shipment_id = :shipment_id")
+REQUEST_TRACES = text("""
+    SELECT order_id, revision, traceparent FROM write_back
+    WHERE order_id = ANY(CAST(:order_ids AS uuid[])) AND kind = 'submit'
+""")
 LOCK_ONE = text("SELECT * FROM write_back WHERE id = :id FOR UPDATE")
 ONE = text("SELECT order_id FROM write_back WHERE id = :id")
 DECIDE = text("""
@@ -127,13 +133,17 @@ BY_STATE = text(SHOWN + " WHERE w.state = :state AND w.id > :after ORDER BY w.id
 
 @dataclass(frozen=True, slots=True)
 class NewWrite:
-    """The intent of a write. One write of a `target` is sent, or in doubt, at a time; the others queue."""
+    """The intent of a write. One write of a `target` is sent, or in doubt, at a time; the others queue.
+
+    `traceparent` is the trace context of what asked for it.
+    """
 
     kind: str
     target: str
     order_id: UUID
     channel_id: UUID
     revision: int
+    traceparent: str
     shipment_id: str = ""
     package_ref: str = ""
     payload: dict[str, Any] = field(default_factory=dict)
@@ -155,7 +165,8 @@ class Fate:
 
 async def add_writes(tx: Tx, new: Sequence[NewWrite]) -> None:
     """Commit intents, in the order in which they are to be sent."""
-    names = ("kind", "target", "order_id", "channel_id", "revision", "shipment_id", "package_ref", "payload")
+    names = ("kind", "target", "order_id", "channel_id", "revision", "shipment_id", "package_ref", "payload",
+             "traceparent")  # fmt: skip
     await tx.run(ADD, id=[new_id() for _ in new], **{name: [getattr(one, name) for one in new] for name in names})
 
 
@@ -214,6 +225,12 @@ async def claim_doubts(tx: Tx, *, limit: int, lease: float, age: float) -> Seque
 async def drop_doubt(tx: Tx, order_id: UUID, shipment_id: str) -> None:
     """The doubt about a shipment is settled."""
     await tx.run(DROP_DOUBT, order_id=order_id, shipment_id=shipment_id)
+
+
+async def request_traces(tx: Tx, order_ids: Collection[UUID]) -> dict[tuple[UUID, int], str]:
+    """The trace of each request of some orders, by order and revision: what its destination says belongs there too."""
+    rows = await tx.rows(REQUEST_TRACES, order_ids=sorted(order_ids))
+    return {(row.order_id, row.revision): row.traceparent for row in rows}
 
 
 async def order_of(tx: Tx, write_id: UUID) -> UUID | None:

@@ -104,6 +104,7 @@ def upgrade() -> None:
         sa.Column("shipment_id", sa.Text, nullable=False, server_default=""),
         sa.Column("package_ref", sa.Text, nullable=False, server_default=""),
         sa.Column("payload", JSONB, nullable=False),
+        sa.Column("traceparent", sa.Text, nullable=False),
         sa.Column("state", sa.Text, nullable=False, server_default="pending"),
         sa.Column("lease_token", sa.Uuid),
         sa.Column("deadline", sa.DateTime(timezone=True)),
