@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.failures import Verdict, explain, judge
 from crossdock.messaging.parked import frames_of
-from crossdock.messaging.transaction import transaction
+from crossdock.messaging.transaction import single_statement
 from crossdock.storage.engine import Database
 from gateway import metrics, store
 from gateway.domain.deliveries import Delivery
@@ -48,6 +48,7 @@ class GroupCommit:
         self._seconds = seconds
         self._waiting: deque[_Waiting] = deque()
         self._flights: set[asyncio.Task[None]] = set()
+        self._flying = 0
 
     async def store(self, delivery: Delivery, message: Outgoing | None) -> None:
         """Store a delivery and the message that tells of it; one that came before is stored already.
@@ -57,7 +58,8 @@ class GroupCommit:
         loop = asyncio.get_running_loop()
         waiting = _Waiting(delivery, message, loop.create_future())
         self._waiting.append(waiting)
-        if len(self._flights) < FLIGHTS:
+        if self._flying < FLIGHTS:
+            self._flying += 1
             flight = asyncio.create_task(self._fly(), name="group commit")
             self._flights.add(flight)
             flight.add_done_callback(self._flights.discard)
@@ -69,14 +71,19 @@ class GroupCommit:
             too_late.cancel()
 
     async def _fly(self) -> None:
-        while self._waiting:
-            group = self._take()
-            try:
-                if group:
-                    await self._store(group)
-            except Exception as error:
-                self._fail([*group, *self._waiting], error)
-                self._waiting.clear()
+        """Commit until nothing waits. `_flying` falls in the same turn of the loop in which nothing waited: whoever
+        comes after that starts the next flight, and is never left behind by one that is about to end."""
+        try:
+            while self._waiting:
+                group = self._take()
+                try:
+                    if group:
+                        await self._store(group)
+                except Exception as error:
+                    self._fail([*group, *self._waiting], error)
+                    self._waiting.clear()
+        finally:
+            self._flying -= 1
 
     def _take(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -131,7 +138,7 @@ class GroupCommit:
             _settle(waiting, None)
 
     async def _record(self, deliveries: list[Delivery], messages: list[Outgoing]) -> int:
-        async with transaction(self._database) as tx:
+        async with single_statement(self._database) as tx:
             return await store.record(tx, deliveries, messages)
 
     def _fail(self, group: list[_Waiting], error: Exception) -> None:

@@ -62,6 +62,17 @@ async def test_a_group_is_bounded_and_the_rest_goes_with_the_next(intake: GroupC
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 3 * GROUP_ROWS
 
 
+async def test_a_delivery_that_comes_as_a_flight_ends_is_not_left_behind(intake: GroupCommit) -> None:
+    began = time.monotonic()
+    for one in deliveries(50):
+        await intake.store(*one)
+    pairs = deliveries(150)[50:]
+    for first, second in zip(pairs[::2], pairs[1::2], strict=True):
+        await asyncio.gather(intake.store(*first), intake.store(*second))
+    assert len(await rows(intake._database, "SELECT id FROM delivery")) == 150
+    assert time.monotonic() - began < 10
+
+
 async def test_the_relay_is_told_of_new_deliveries_only_and_after_the_commit(
     intake: GroupCommit, told: list[Outgoing]
 ) -> None:
