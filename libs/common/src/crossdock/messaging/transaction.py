@@ -93,20 +93,3 @@ async def single_statement(database: Database) -> AsyncIterator[Tx]:
         raise RuntimeError("a single statement published messages that it did not write")
     if tx.in_outbox:
         database.committed(tx.in_outbox)
-
-
-@asynccontextmanager
-async def single_statement(database: Database) -> AsyncIterator[Tx]:
-    """A transaction of one statement, which writes its messages itself (`outbox.INSERT_FRESH`, `Tx.stored`).
-
-    Postgres commits it by itself: one round trip instead of three, for the edge, where every sender waits for it.
-    More statements than one would not be one transaction, so `Tx.publish` and `Tx.send` are not for this form.
-    """
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
-        tx = Tx(connection, database.service, {})
-        yield tx
-    if tx.outgoing:
-        raise RuntimeError("a single statement published messages that it did not write")
-    if tx.in_outbox:
-        database.committed(tx.in_outbox)
