@@ -51,7 +51,8 @@ def one_sentence() -> Iterator[None]:
         yield
     except (DBAPIError, OSError) as problem:
         # Never the statement: it may hold a password.
-        problems.print(f"Postgres did not do what it was asked ({explain(problem)}): check its URL and the role's rights.")
+        why = explain(problem)
+        problems.print(f"Postgres did not do what it was asked ({why}): check its URL and the rights of its role.")
         raise typer.Exit(1) from None
     except Known as problem:
         problems.print(str(problem), style="red", markup=False, highlight=False)
