@@ -1,6 +1,7 @@
 """Against a real HTTP store: what we read is what the webhook says, and a parcel is written once whatever happens."""
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import orjson
@@ -164,6 +165,22 @@ async def test_the_poll_tells_changed_orders_oldest_first_and_pages(
     assert [one.updated_at for one in page.orders] == sorted(one.updated_at for one in page.orders)
     assert page.cursor is None
     assert (await shopify.poll_orders(store, datetime.now(UTC) + timedelta(hours=1))).orders == ()
+
+
+async def test_the_poll_tells_what_tells_states_of_one_second_apart(
+    sandbox: Sandbox, store: ChannelAccess, shopify: ShopifyConnector
+) -> None:
+    made = sandbox.order({"title": "Thing", "custom": True, "price": "7.50"}, financial_status="PENDING", webhooks=[])
+    [told] = (await shopify.poll_orders(store, NOW)).orders
+    assert (told.financial_status, told.cancelled, told.total) == ("pending", False, Decimal(made["total_price"]))
+    read = await shopify.fetch_order(store, told.external_id)
+    assert read is not None
+    assert (read.financial_status, read.cancelled, read.totals.total) == ("pending", False, told.total)
+    for action in ("pay", "cancel"):
+        sandbox.control(f"shopify/{sandbox.shop}/orders/{made['id']}/{action}", {"webhooks": []})
+        sandbox.settle()
+    [told] = (await shopify.poll_orders(store, NOW)).orders
+    assert (told.financial_status, told.cancelled) == ("refunded", True)
 
 
 async def test_a_filter_that_shopify_drops_is_an_error_and_no_full_sync(

@@ -13,7 +13,8 @@ from crossdock.service.errors import Problem, not_found
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.status import STATUSES
-from order_ingest.store import orders, pages
+from order_ingest.reconcile import can_be_polled
+from order_ingest.store import feeds, orders, pages
 from order_ingest.views import listed, order_view
 
 TIMELINE_LIMIT = 1000
@@ -68,6 +69,13 @@ def router(context: Context) -> APIRouter:
         """Answer the newest rejection, so that the destination is asked again."""
         async with context.transaction() as tx:
             return await answer_rejection(tx, await order_id_of(tx, reference))
+
+    @routes.get("/feeds")
+    async def list_feeds() -> dict[str, Any]:
+        """How far each channel's list of changes was read, and what went wrong at the last poll."""
+        async with context.transaction() as tx:
+            kinds = [kind for kind in await feeds.kinds(tx) if can_be_polled(kind)]
+            return {"feeds": [dict(row._mapping) for row in await feeds.every(tx, kinds)]}
 
     return routes
 

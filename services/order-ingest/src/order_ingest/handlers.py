@@ -34,7 +34,7 @@ from order_ingest.domain.channel import Channel, configure, disconnect
 from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
-from order_ingest.store import channels, orders
+from order_ingest.store import channels, feeds, orders
 from order_ingest.store.orders import Key, Row
 
 consumer = Consumer()
@@ -109,7 +109,8 @@ async def record_fulfillment(events: Sequence[OrderScoped], tx: Tx) -> None:
 
 @consumer.on(ChannelConfigured, ChannelDisconnected)
 async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnected], tx: Tx) -> None:
-    """Learn names and modes; where a mode changed, the worker `reconsider` judges the channel's open orders again."""
+    """Learn names and modes; where a mode changed, the worker `reconsider` judges the channel's open orders again. From
+    its first configuration on, a channel is asked which of its orders changed."""
     known = await channels.lock(tx, {event.channel_id for event in events})
     changed = set()
     for event in events:
@@ -120,6 +121,8 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
     await channels.save(tx, known)
     if changed:
         await channels.reconsider(tx, changed)
+    configurations = [event for event in events if isinstance(event, ChannelConfigured)]
+    await feeds.add(tx, {event.channel_id: event.occurred_at for event in reversed(configurations)})
 
 
 def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told], list[str]]:

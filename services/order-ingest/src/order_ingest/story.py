@@ -31,6 +31,7 @@ FIXED = {
     "tie": "Two different states carry the same time: the order is read again from its channel",
     "named": "Its channel says that something happened to it, but not what: it is read from its channel",
     "read_again": "Read again from its channel",
+    "found": "Found by reconciliation",
     "unread": "Its channel could not tell the order again: the state that came first stays until a newer one comes",
     "never_read": "Its channel could not tell the order: it waits for a webhook that carries it whole",
     "answered": "The rejection was answered: the destination may be asked again",

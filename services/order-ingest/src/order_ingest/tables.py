@@ -71,3 +71,17 @@ reconsideration = Table(
     Column("channel_id", Uuid, primary_key=True),
     Column("after", Uuid, nullable=False),
 )
+feed = Table(
+    "feed",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("start_at", DateTime(timezone=True), nullable=False),
+    Column("since", DateTime(timezone=True), nullable=False),
+    Column("reached", DateTime(timezone=True), nullable=False),
+    Column("page", Text),
+    Column("due_at", DateTime(timezone=True), nullable=False, info={"volatile": True}),
+    Column("token", Uuid, info={"volatile": True}),
+    Column("failures", Integer, nullable=False, server_default="0"),
+    Column("problem", Text, nullable=False, server_default=""),
+    Column("polled_at", DateTime(timezone=True), info={"volatile": True}),
+)

@@ -4,12 +4,14 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from crossdock.channels.model import CanonicalOrder, CanonicalRecipient
+from crossdock.channels.protocols import OrderRef
 from crossdock.contracts import holds as catalogue
 from crossdock.contracts import order_ingest as told
 from crossdock.contracts.base import Money, OrderScoped
 from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched
 from crossdock.contracts.inventory import ReservationEvent, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
+from order_ingest.domain.feed import Mention
 from order_ingest.domain.fold import Step
 from order_ingest.domain.holds import holds_of
 from order_ingest.domain.order import (
@@ -103,6 +105,11 @@ def recipient_document(recipient: CanonicalRecipient) -> Recipient:
     if recipient.attributes:
         document["attributes"] = [list(pair) for pair in recipient.attributes]
     return document
+
+
+def mention_of(ref: OrderRef) -> Mention:
+    """An order as a channel's list of changes names it."""
+    return Mention(ref.external_id, ref.updated_at, ref.financial_status, ref.cancelled, ref.total)
 
 
 def match_of(event: MatchEvent) -> Match:

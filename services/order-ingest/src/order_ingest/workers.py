@@ -1,28 +1,26 @@
-"""Loops that are no handlers: reading orders again from their channels, and judging them again after a mode changed."""
+"""Loops that are no handlers: reading orders again, judging them again after a mode changed, finding missed ones."""
 
 import asyncio
 import logging
 from dataclasses import replace
 from uuid import UUID
 
-from crossdock.channels.errors import AuthExpired, ChannelError, Retryable, Unknown
-from crossdock.channels.protocols import OrderSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.errors import Retryable
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, Worker
-from order_ingest import translate
+from order_ingest.asking import Answer, ask
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Arrival
+from order_ingest.reconcile import reconcile, reconcile_failing
 from order_ingest.store import channels, orders, refetches
 from order_ingest.store.orders import Row
 from order_ingest.store.refetches import Refetch
 
 LONGEST_WAIT_SECONDS = 3600.0
-Answer = Arrival | ChannelError | None
 log = logging.getLogger(__name__)
 
 
@@ -40,33 +38,13 @@ async def refetch(context: Context) -> bool:
         )
     if not claimed:
         return False
-    answers = await asyncio.gather(*(_read(context, one) for one in claimed))
+    seconds = settings.refetch_lease_seconds / 2
+    answers = await asyncio.gather(
+        *(ask(context, one.channel_id, one.channel_kind, one.external_id, seconds) for one in claimed)
+    )
     async with context.transaction() as tx:
         await _apply(tx, token, dict(zip(claimed, answers, strict=True)), settings.refetch_retry_seconds)
     return len(claimed) == int(settings.refetch_batch)
-
-
-async def _read(context: Context, wanted: Refetch) -> Answer:
-    """What the channel says of one order now, or why it did not say; None when it does not know the order."""
-    try:
-        source = connector(wanted.channel_kind)
-        if not isinstance(source, OrderSource):
-            return ChannelError(f"Channels of kind {wanted.channel_kind} cannot be asked for an order")
-        access = await context.access.channel(wanted.channel_id)
-        async with asyncio.timeout(context.settings.refetch_lease_seconds / 2):
-            found = await source.fetch_order(access, wanted.external_id)
-    except AuthExpired as problem:
-        context.access.forget(wanted.channel_id)
-        return Retryable(problem.sentence)
-    except Unknown as problem:
-        return Retryable(problem.sentence)
-    except TimeoutError:
-        return Retryable("The channel did not answer in time")
-    except UnknownChannelKind as problem:
-        return ChannelError(str(problem))
-    except ChannelError as problem:
-        return problem
-    return None if found is None else translate.arrival_of(found)
 
 
 async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seconds: float) -> None:
@@ -118,4 +96,9 @@ async def reconsider(context: Context) -> bool:
     return True
 
 
-WORKERS = (Worker("refetch", refetch, 1.0), Worker("reconsider", reconsider, 1.0))
+WORKERS = (
+    Worker("refetch", refetch, 1.0),
+    Worker("reconsider", reconsider, 1.0),
+    Worker("reconcile", reconcile, 1.0),
+    Worker("reconcile_failing", reconcile_failing, 1.0),
+)

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import httpx
 import pytest
@@ -26,10 +26,11 @@ KEY = "a key that only tests use, long enough"
 
 @dataclass
 class Gateway:
-    """Stands in for the gateway's internal API: where every channel is reached."""
+    """Stands in for the gateway's internal API: where every channel is reached, and where those are that differ."""
 
     url: str
     base_url: str = ""
+    elsewhere: dict[str, str] = field(default_factory=dict)
 
 
 @pytest.fixture
@@ -39,7 +40,8 @@ def gateway() -> Iterator[Gateway]:
 
     @app.get("/internal/channels/{channel_id}/access")
     def access(channel_id: str) -> dict[str, object]:
-        return {"base_url": known.base_url, "token": "token", "settings": {"timeout_seconds": 5}, "seconds": 60}
+        base_url = known.elsewhere.get(channel_id, known.base_url)
+        return {"base_url": base_url, "token": "token", "settings": {"timeout_seconds": 5}, "seconds": 60}
 
     for url in serve(app):
         known.url = url
@@ -72,6 +74,8 @@ async def process(ingest_database: TestDatabase, gateway: Gateway) -> AsyncItera
         "service_key": KEY,
         "gateway_url": gateway.url,
         "refetch_retry_seconds": 0.05,
+        "poll_retry_seconds": 0.05,
+        "poll_grace_seconds": 0,
     }
     made = Process(service, Settings.model_validate(values))
     yield made

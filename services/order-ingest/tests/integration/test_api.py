@@ -1,9 +1,12 @@
 """Order-ingest's API over real HTTP."""
 
+from typing import Any
+
 import httpx
 import pytest
 from ingest_examples import (
     CHANNEL,
+    configured,
     dispatched,
     line,
     live,
@@ -19,7 +22,9 @@ from ingest_examples import (
 )
 
 from crossdock.contracts.order_ingest import OrderReleased
+from crossdock.service.app import Process
 from crossdock.testing.bench import HandlerBench, event_of
+from order_ingest.workers import reconcile
 
 pytestmark = pytest.mark.usefixtures("shop")
 
@@ -154,3 +159,14 @@ async def test_errors_say_what_is_wrong(api: httpx.AsyncClient, method: str, pat
 async def test_nobody_gets_in_without_a_service_token(api: httpx.AsyncClient) -> None:
     for path in ("/orders", f"/orders/{order_id()}", f"/orders/{order_id()}/recipient"):
         assert (await api.get(path, headers={"authorization": ""})).status_code == 401
+
+
+async def test_people_see_how_far_each_channel_was_read_and_what_went_wrong(
+    api: httpx.AsyncClient, bench: HandlerBench, process: Process, gateway: Any
+) -> None:
+    gateway.base_url = "http://127.0.0.1:1"
+    await bench.handle("learn_channels", [configured("live", version=2)])
+    await reconcile(process.context)
+    [feed] = (await api.get("/feeds")).json()["feeds"]
+    assert (feed["channel"], feed["connected"], feed["polled_at"], feed["failures"]) == ("Test Shop", True, None, 1)
+    assert feed["problem"] == "Shopify could not be reached"

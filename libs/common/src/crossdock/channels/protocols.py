@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from typing import Any, Protocol, runtime_checkable
 
 from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
@@ -36,15 +37,27 @@ class OrderSource(Protocol):
     """Reads orders from the channel."""
 
     async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
-        """The order as it is now, or None if the channel does not know it. Raises ChannelError."""
+        """The order as it is now, or None if the channel does not know it. Raises ChannelError; Permanent with a code
+        of `ABOUT_ONE_ORDER` when this order alone cannot be read, so that others need not wait for it."""
+
+
+ABOUT_ONE_ORDER = frozenset({"bad_id", "too_many_lines", "unreadable"})
+"""Codes of a failed `fetch_order` that say nothing of the channel's other orders."""
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRef:
-    """An order that changed, and when; read it whole with `fetch_order` unless that state is known already."""
+    """An order that changed, and when; read it whole with `fetch_order` unless that state is known already.
+
+    Where times have whole seconds two changes can share one. What else the channel tells here without being asked for
+    the whole order tells such states apart: its own word for the payment, and the total in shop currency.
+    """
 
     external_id: str
     updated_at: datetime
+    financial_status: str | None = None
+    cancelled: bool | None = None
+    total: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)

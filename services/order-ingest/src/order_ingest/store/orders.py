@@ -10,6 +10,7 @@ from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.envelope import new_id
+from crossdock.messaging.failures import RunAgain
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import columns
 from order_ingest.domain.holds import shown_holds
@@ -42,9 +43,6 @@ ADD = text("""
               source, progress, refetching)
     ORDER BY s.channel_id, s.external_id
     ON CONFLICT DO NOTHING
-""")
-RUN_AGAIN = text("""
-    DO $$ BEGIN RAISE EXCEPTION 'two imports met at the same new order' USING ERRCODE = 'serialization_failure'; END $$
 """)
 SAVE_WHOLE = text("""
     UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
@@ -155,7 +153,7 @@ async def add(tx: Tx, rows: Sequence[Row]) -> None:
     can lock what is not there yet, and a stub for each new order would double what an import writes."""
     names = columns(rows, "channel_id", "channel_kind", "external_id")
     if await tx.run(ADD, **names, **_whole(rows)) < len(rows):
-        await tx.run(RUN_AGAIN)
+        raise RunAgain("two imports met at the same new order")
 
 
 async def save_whole(tx: Tx, rows: Sequence[Row]) -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from crossdock.channels.errors import Permanent
@@ -16,7 +17,7 @@ from crossdock.channels.protocols import (
     Receipt,
     ShipmentNotice,
 )
-from crossdock.channels.reading import Bad, identifier, moment
+from crossdock.channels.reading import Bad, identifier, moment, text
 from crossdock.channels.shopify import mapper, shipments, subscriptions, webhooks
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient
@@ -79,8 +80,7 @@ class ShopifyConnector:
         variables = {"first": _ORDERS, "after": cursor, "query": changed_since(since - OVERLAP)}
         data = await self.client.execute(access, "OrdersUpdatedSince", variables, Purpose.IMPORT)
         orders = data["orders"]
-        refs = tuple(OrderRef(id_of(node["id"]), time_of(node["updatedAt"])) for node in orders["nodes"])
-        return OrderPage(refs, next_cursor(orders))
+        return OrderPage(tuple(order_ref(node) for node in orders["nodes"]), next_cursor(orders))
 
     async def list_locations(self, access: ChannelAccess) -> tuple[ChannelLocation, ...]:
         """See LocationSource."""
@@ -150,6 +150,17 @@ def order_gid(external_id: str) -> str:
 def changed_since(since: datetime) -> str:
     """The search term for `updated_at` at or after a time; quoted, since an unquoted colon ends the term."""
     return f"updated_at:>='{since.astimezone(UTC).strftime('%Y-%m-%dT%H:%M:%SZ')}'"
+
+
+def order_ref(node: Mapping[str, Any]) -> OrderRef:
+    """An order as the list of changes tells it."""
+    return OrderRef(
+        id_of(node["id"]),
+        time_of(node["updatedAt"]),
+        financial_status=text(node["displayFinancialStatus"], 50).lower() or None,
+        cancelled=bool(node["cancelledAt"]),
+        total=Decimal(node["totalPriceSet"]["shopMoney"]["amount"]),
+    )
 
 
 def next_cursor(connection: Mapping[str, Any]) -> str | None:
