@@ -1,0 +1,154 @@
+"""What a promise is tested on: a running system with a market around it, and the checker's verdict."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from crossdock.cli.stack import SERVICES
+from crossdock.testing import checker
+from crossdock.testing.checker import SHIPPED, Verdict
+from crossdock.testing.market import Background, Market, Sold, Traffic
+from crossdock.testing.proxy import FaultProxy, between
+from crossdock.testing.system import System, prepare
+
+PLENTY = {"SHIRT-M": 1_000_000, "MUG-BLUE": 1_000_000, "POSTER-A2": 1_000_000, "SOCKS-L": 1_000_000}
+SKUS = tuple(PLENTY)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The network between one service and one server, which a test can break."""
+
+    proxy: FaultProxy
+    background: Background
+
+    def slow(self, seconds: float) -> None:
+        """Every piece of data takes so much longer, one way."""
+        self.proxy.latency = seconds
+
+    def cut(self) -> None:
+        """Reset every open connection."""
+        self.background.run(_call(self.proxy.cut))
+
+    def swallow(self, swallow: bool = True) -> None:
+        """Let nothing through while connections stay open, or let it flow again."""
+        self.background.run(_call(lambda: self.proxy.blackhole(swallow)))
+
+    def refuse(self) -> None:
+        """Be gone."""
+        self.background.run(self.proxy.refuse())
+
+    def listen(self) -> None:
+        """Be back."""
+        self.background.run(self.proxy.listen())
+
+
+class World:
+    """A system, a market, and words for what tests do with them."""
+
+    def __init__(self, system: System, market: Market, say: Callable[[str], None]) -> None:
+        self.system = system
+        self.market = market
+        self.say = say
+        self._unsold: list[Sold] = []
+
+    def prepare(self, number: int) -> list[Sold]:
+        """So many orders of one to three units of two SKUs that never run out."""
+        missing = max(0, number - len(self._unsold))
+        self._unsold += self.market.prepare(
+            missing, lambda n: {SKUS[n % len(SKUS)]: 1 + n % 3, SKUS[(n + 1) % len(SKUS)]: 1}
+        )
+        taken, self._unsold = self._unsold[:number], self._unsold[number:]
+        return taken
+
+    @contextmanager
+    def selling(self, orders: Sequence[Sold] | int, **how: Any) -> Iterator[Traffic]:
+        """Send the webhooks of orders (or of so many new ones) while the body runs; `Market.selling` says how."""
+        told = self.prepare(orders) if isinstance(orders, int) else orders
+        with self.market.selling(told, **how) as traffic:
+            yield traffic
+        sold = {id(one) for one in traffic.sold}
+        self._unsold += [one for one in told if id(one) not in sold]
+
+    def settle(self, traffic: Traffic, **how: Any) -> Verdict:
+        """Wait for quiet, then let the checker judge, and print its line."""
+        scheduled = how.pop("scheduled", True)
+        seconds = how.pop("seconds", checker.QUIET_SECONDS)
+        ends = how.pop("ends", SHIPPED)
+        took = checker.wait_until_quiet(
+            self.system, self.market, traffic, ends=ends, seconds=seconds, scheduled=scheduled
+        )
+        verdict = checker.check(self.system, self.market, traffic, ends=ends)
+        self.say(f"{verdict} (quiet after {took:.1f} s)")
+        return verdict
+
+    @contextmanager
+    def links(self, *names: str) -> Iterator[dict[str, dict[str, Link]]]:
+        """Put proxies between services and their servers: `links["inventory"]["postgres"].cut()`."""
+        stages = self.system.stack.stages()[-1]
+        found: dict[str, dict[str, Link]] = {}
+        with ExitStack() as open_links:
+            for process in (process for process in stages if process.name in names):
+                made = found[process.name] = {}
+                for server, setting in (("postgres", "DATABASE_URL"), ("rabbitmq", "BROKER_URL")):
+                    link, url = open_links.enter_context(self._link(process.env[f"CROSSDOCK_{setting}"]))
+                    made[server] = link
+                    self.system.configure(process.name, **{setting: url})
+            self.system.restart(*names)
+            try:
+                yield found
+            finally:
+                for name in names:
+                    self.system.configure(name, DATABASE_URL=None, BROKER_URL=None)
+                self.system.restart(*names)
+
+    @contextmanager
+    def _link(self, url: str) -> Iterator[tuple[Link, str]]:
+        background = self.market.background
+        manager = between(url)
+        proxy, through = background.run(manager.__aenter__())
+        try:
+            yield Link(proxy, background), through
+        finally:
+            background.run(manager.__aexit__(None, None, None))
+
+    @contextmanager
+    def started_with(self, *names: str, program: tuple[str, ...] | None = None, **settings: str) -> Iterator[None]:
+        """Run services with other settings, or another program, while the body runs."""
+        for name in names:
+            self.system.configure(name, program, **settings)
+        self.system.restart(*names)
+        try:
+            yield
+        finally:
+            for name in names:
+                self.system.configure(name, None if program is None else (), **dict.fromkeys(settings))
+            self.system.restart(*names)
+
+
+@contextmanager
+def open_world(tools: Path, say: Callable[[str], None]) -> Iterator[World]:
+    """Start everything, and leave nothing behind. CROSSDOCK_TEST_WITHOUT names mechanisms to leave out, to see the
+    promises fail: see `crossdock.testing.altered`."""
+    with tempfile.TemporaryDirectory(prefix="crossdock-world-", ignore_cleanup_errors=True) as name:
+        system = prepare(Path(name), tools, say)
+        if without := os.environ.get("CROSSDOCK_TEST_WITHOUT"):
+            for service in SERVICES:
+                system.configure(service, ("-m", "crossdock.testing.altered", without))
+            system.call_this_normal()
+        with ExitStack() as ending:
+            ending.callback(system.end)
+            system.begin()
+            market = Market(system.stack.gateway_url, system.stack.sandbox_url, system.stack.secret("api key"))
+            ending.callback(market.close)
+            market.open(PLENTY)
+            checker.wait_until_quiet(system, market, Traffic())
+            yield World(system, market, say)
+
+
+async def _call(step: Callable[[], None]) -> None:
+    step()

@@ -1,0 +1,58 @@
+"""Promise 2: no event is lost when any one process dies at any step.
+
+Every service dies at every step that it has: before the claim in the inbox, after the handler, after the commit, before
+and after the ack, before and after publishing; and the dispatcher before and after it commits that it is sending, after
+it sent, and before it records the answer. Each death is a hard exit in the middle of traffic; the next life dies at the
+next step.
+"""
+
+import time
+
+import pytest
+
+from crossdock.messaging.faults import EXIT_CODE
+from crossdock.testing.system import Death
+from crossdock.testing.world import World
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+
+RELAY = ("before_publish", "after_publish")
+BATCH = ("before_claim", "after_commit", "before_ack", "after_handler", "after_ack")
+DISPATCHER = ("before_sending", "after_sending", "after_send", "before_record")
+STEPS = {
+    "gateway": RELAY,
+    "order-ingest": BATCH + RELAY,
+    "sku-matcher": BATCH + RELAY,
+    "inventory": BATCH + RELAY,
+    "fulfillment": BATCH + RELAY + DISPATCHER,
+}
+CHANCE = 0.3
+DEATHS = [(name, step) for name, steps in STEPS.items() for step in steps]
+
+
+def test_every_service_dies_at_every_step_and_every_order_ships(world: World) -> None:
+    system = world.system
+    left = {name: list(steps) for name, steps in STEPS.items()}
+    died: list[tuple[str, str]] = []
+
+    def arm(name: str) -> None:
+        step = left[name][0] if left[name] else None
+        system.configure(name, FAULTS=step and f"{step}=exit@{CHANCE}")
+
+    def arm_for_the_next_step(death: Death) -> None:
+        if death.code == EXIT_CODE:
+            died.append((death.name, left[death.name].pop(0)))
+        arm(death.name)
+
+    for name in STEPS:
+        arm(name)
+    system.on_death = arm_for_the_next_step
+    system.restart(*STEPS)
+    with world.selling(800, per_second=8) as traffic:
+        end = time.monotonic() + 90
+        while len(died) < len(DEATHS) and time.monotonic() < end:
+            time.sleep(0.1)
+        traffic.stop()
+    verdict = world.settle(traffic)
+    assert sorted(died) == sorted(DEATHS)
+    assert verdict.ok, verdict
