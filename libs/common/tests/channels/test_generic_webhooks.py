@@ -182,3 +182,14 @@ def test_a_notice_that_lacks_what_matters_is_unreadable(change: dict[str, Any], 
 def test_other_topics_are_ignored() -> None:
     assert connector.category("order.created") is None
     assert isinstance(read({"type": "order.created"}), Ignored)
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [(b"this is no JSON", "the body is not JSON"), (b'{"reference":"7:1"}', "type is missing"), (b"[]", "no notice")],
+)
+def test_a_body_that_does_not_say_what_it_is_goes_to_its_reader_and_is_unreadable(body: bytes, reason: str) -> None:
+    assert connector.category("") == "fulfillment"
+    [parsed] = connector.parse("", body)
+    assert isinstance(parsed, Unreadable)
+    assert reason in parsed.reason

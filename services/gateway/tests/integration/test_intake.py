@@ -160,7 +160,8 @@ async def end_connections(database: TestDatabase) -> None:
     await engine.dispose()
 
 
-async def test_a_blank_topic_of_a_3pl_is_stored() -> None:
+async def test_what_does_not_say_what_it_is_goes_to_the_reader_of_the_3pls_notices() -> None:
     delivery, message = arrival(Entry(UUID(int=1), "generic", connector, ()), Verified("", "d", None, None), b"?")
-    assert (delivery.body, delivery.external_delivery_id) == (b"?", "d")
-    assert message is None or message.type == "webhook.fulfillment.received.v1"
+    assert (delivery.body, delivery.category) == (b"?", "fulfillment")
+    assert message is not None
+    assert message.type == "webhook.fulfillment.received.v1"

@@ -16,9 +16,12 @@ def parse_webhook(topic: str, body: bytes) -> Sequence[Parsed]:
         payload = read_json(body)
         if not isinstance(payload, Mapping):
             raise Bad("", "the body is JSON, but no notice")
-        kind = NOTICES.get(topic or text(payload.get("type"), 100).lower())
+        topic = topic or text(payload.get("type"), 100).lower()
+        if not topic:
+            raise Bad("type", "is missing: the notice does not say what happened")
+        kind = NOTICES.get(topic)
         if kind is None:
-            return (Ignored(f"nothing is taken from the topic {topic or 'without a name'}"),)
+            return (Ignored(f"nothing is taken from the topic {topic}"),)
         return (_notice(kind, payload),)
     except Bad as bad:
         return (Unreadable(str(bad)),)

@@ -24,8 +24,9 @@ NOTICES = {
 
 
 def category_of(topic: str) -> str | None:
-    """`fulfillment` for the notices that a destination sends, otherwise None."""
-    return "fulfillment" if topic in NOTICES else None
+    """`fulfillment` for the notices that a destination sends, and for a body that does not say what it is (no JSON,
+    or without a type): its reader parks it with the reason. Otherwise None."""
+    return "fulfillment" if topic in NOTICES or not topic else None
 
 
 def signature_of(secret: bytes, webhook_id: str, timestamp: str, body: bytes) -> str:
