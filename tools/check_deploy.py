@@ -22,7 +22,7 @@ from jsonschema.validators import Draft7Validator, validator_for
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
 REFERENCE = Path(os.environ.get("CROSSDOCK_REFERENCE") or ROOT.parent / "shared")
-OVERLAYS = ("dev", "production")
+OVERLAYS = ("dev", "production", "operators")
 KUBERNETES = "1.32.0"
 """The oldest version whose schemas the manifests must satisfy."""
 
@@ -141,7 +141,9 @@ def kubernetes_schemas() -> list[str]:
     for overlay in OVERLAYS:
         own = [document for document in kustomized(overlay) if not _foreign(document)]
         faults += _validated(own, f"overlays/{overlay}")
-    return faults + _validated(_documents(ROOT / "deploy/k8s/secrets.example.yaml"), "secrets.example.yaml")
+    for template in (ROOT / "deploy/k8s").rglob("secrets.example.yaml"):
+        faults += _validated(_documents(template), str(template.relative_to(ROOT)))
+    return faults
 
 
 def foreign_schemas() -> list[str]:
@@ -154,12 +156,26 @@ def foreign_schemas() -> list[str]:
     return [fault for document in foreign for fault in _against(document, folder)]
 
 
+def alerts() -> list[str]:
+    """The alerts as Prometheus reads them, and what they say of series made for the purpose."""
+    promtool = shutil.which("promtool")
+    if promtool is None:
+        raise Missing("promtool is not installed (Debian: prometheus), so the alerts are not tried")
+    rule = next(each for each in kustomized("operators") if each["kind"] == "PrometheusRule")
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
+        shutil.copy(ROOT / "tests/deploy/alerts.yaml", folder)
+        faults = _said(_run([promtool, "check", "rules", f"{folder}/rules.yaml"]))
+        return faults + _said(_run([promtool, "test", "rules", f"{folder}/alerts.yaml"]))
+
+
 CHECKS = (
     Check("Dockerfile (hadolint)", dockerfile),
     Check("compose file (Compose Specification)", compose_schema),
     Check("compose file (docker compose config)", compose_config),
     Check(f"Kubernetes overlays (schemas of {KUBERNETES}, strict)", kubernetes_schemas),
     Check("Kubernetes kinds of other projects (their schemas)", foreign_schemas),
+    Check("alerts (promtool)", alerts),
 )
 
 
