@@ -45,6 +45,7 @@ async def test_a_reservation_says_how_many_units_make_one_of_the_line(bench: Han
     event = matched(1, BOX=3)
     box = event.lines[0].model_copy(update={"components": (Component(sku="MUG", per_unit=2),)})
     [said] = await bench.handle("reserve_stock", [event.model_copy(update={"lines": (box,)})])
+    assert isinstance(said, StockReserved)
     assert [(item.line_id, item.sku, item.quantity, item.per_unit) for item in said.items] == [("BOX", "MUG", 6, 2)]
 
 
