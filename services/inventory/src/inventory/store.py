@@ -9,6 +9,7 @@ from sqlalchemy import Row, text
 
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import RunAgain
+from crossdock.messaging.inbox import BY_VALUE
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import Json
 from inventory.domain.claims import Claim, Item, Refund, Settlement, Shipment
@@ -111,7 +112,7 @@ class HeldClaims(dict[UUID, Claim]):
 
 async def lock_claims(tx: Tx, order_ids: Iterable[UUID]) -> HeldClaims:
     """Lock the claims of some orders; one that is not there yet comes back empty."""
-    wanted = sorted(set(order_ids))
+    wanted = sorted(set(order_ids), key=BY_VALUE)
     found = {row.order_id: _claim(row) for row in await tx.rows(LOCK_CLAIMS, order_ids=wanted)}
     held = HeldClaims((order_id, found.get(order_id, Claim(order_id))) for order_id in wanted)
     held.stored = frozenset(found)
@@ -126,7 +127,7 @@ async def waiting_for(tx: Tx, skus: Collection[str]) -> list[UUID]:
 async def save_claims(tx: Tx, held: HeldClaims) -> None:
     """Write claims. Raises RunAgain when another handler was first with a claim that nobody could lock before: its
     facts and ours would overwrite each other."""
-    in_order = sorted(held.values(), key=lambda claim: claim.order_id)
+    in_order = sorted(held.values(), key=lambda claim: claim.order_id.int)
     new = [claim for claim in in_order if claim.order_id not in held.stored]
     if len(new) < len(in_order):
         known = [claim for claim in in_order if claim.order_id in held.stored]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-import uuid_utils
+from uuid_utils.compat import uuid7
 
 from crossdock.contracts.base import Event
 from crossdock.contracts.registry import EVENTS
@@ -16,7 +16,7 @@ Headers = Mapping[str, str | int]
 
 def new_id() -> UUID:
     """A UUIDv7: sorts by the time at which it was made (RFC 9562, section 5.7)."""
-    return UUID(int=uuid_utils.uuid7().int)
+    return uuid7()
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,15 +64,18 @@ class Undecodable(Exception):
 
 def outgoing(event: Event, *, source: str, cause: Received | None, traceparent: str | None) -> Outgoing:
     """Wrap a new event for publishing by service `source`; `traceparent` ties it to the trace of its cause."""
-    message_id = new_id()
-    correlation = cause.raw.correlation_id if cause is not None and not _names_order(event) else None
-    headers = cloud_headers(event.type, source, str(message_id), event.occurred_at, event.subject, traceparent)
+    message_id, subject = new_id(), event.subject
+    if _names_order(event):
+        correlation = subject
+    else:
+        correlation = (cause.raw.correlation_id if cause is not None else None) or event.correlation
+    headers = cloud_headers(event.type, source, str(message_id), event.occurred_at, subject, traceparent)
     return Outgoing(
         message_id=message_id,
         type=event.type,
         exchange=event.exchange,
         routing_key=event.type,
-        correlation_id=storable(correlation or event.correlation),
+        correlation_id=storable(correlation),
         headers=headers,
         body=event.__pydantic_serializer__.to_json(event),
     )
