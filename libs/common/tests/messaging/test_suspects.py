@@ -1,11 +1,11 @@
-"""A message that ends its process is found by running alone, and is parked after three deaths."""
+"""A message that ends its process is found by running in company, then alone, and is parked after three deaths."""
 
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -48,10 +48,10 @@ async def die_with(probe: Probe, message: Incoming, times: int) -> None:
     """Leave behind what processes leave that die while a message runs alone."""
     async with transaction(probe.database) as tx:
         for _ in range(times):
-            await tx.run(suspects.MARK, handler="record", message_id=message.message_id, process=uuid4())
+            await tx.run(suspects.MARK, handler="record", ids=[UUID(str(message.message_id))], process=uuid4())
 
 
-async def test_messages_delivered_before_run_alone_and_new_ones_together(probe: Probe) -> None:
+async def test_messages_delivered_before_run_together_and_after_another_death_alone(probe: Probe) -> None:
     sizes: list[int] = []
 
     async def note(events: Sequence[SkuChanged], _tx: Tx) -> None:
@@ -60,10 +60,13 @@ async def test_messages_delivered_before_run_alone_and_new_ones_together(probe: 
     runner, stream = runner_of(probe, probe.handler(note))
     old = deliveries([message_of(sku(name)) for name in "ab"], again=True)
     new = deliveries([message_of(sku(name)) for name in "cde"], again=False)
-    await runner._settle(old + new)
-    assert sizes == [3, 1, 1]
+    more = deliveries([message_of(sku(name)) for name in "fg"], again=True)
+    for delivery in more:
+        await die_with(probe, delivery.message, 1)
+    await runner._settle(old + new + more)
+    assert sizes == [3, 2, 1, 1]
     assert stream.acked == 1
-    assert await probe.effects() == ["a", "b", "c", "d", "e"]
+    assert await probe.effects() == ["a", "b", "c", "d", "e", "f", "g"]
     assert not await probe.bench.table("suspect")
 
 
@@ -71,7 +74,7 @@ async def test_a_message_is_parked_after_three_processes_died_with_it_alone(prob
     handler = probe.handler()
     runner, _ = runner_of(probe, handler)
     killer, innocent = message_of(sku("killer")), message_of(sku("innocent"))
-    await die_with(probe, killer, 4)  # the first mark is made before the first death
+    await die_with(probe, killer, 4)  # once in company, three times alone
     await runner._settle(deliveries([innocent, killer], again=True))
     assert await probe.effects() == ["innocent"]
     [row] = await probe.bench.table("parked_message")
@@ -79,10 +82,10 @@ async def test_a_message_is_parked_after_three_processes_died_with_it_alone(prob
     assert not await probe.bench.table("suspect")
 
 
-async def test_two_deaths_do_not_park_it_and_a_success_clears_the_mark(probe: Probe) -> None:
+async def test_two_deaths_alone_do_not_park_it_and_a_success_clears_the_mark(probe: Probe) -> None:
     runner, _ = runner_of(probe, probe.handler())
     message = message_of(sku("a"))
-    await die_with(probe, message, 2)
+    await die_with(probe, message, 3)
     await runner._settle(deliveries([message], again=True))
     assert await probe.effects() == ["a"]
     assert not await probe.bench.table("suspect")
@@ -94,9 +97,9 @@ async def test_an_outage_while_it_runs_alone_is_no_death(probe: Probe) -> None:
     await probe.ddl("ALTER TABLE effect RENAME TO away")
     for _ in range(5):
         with pytest.raises(Paused):
-            await processor.settle_alone(message)
+            await processor.settle_suspects([message])
     await probe.ddl("ALTER TABLE away RENAME TO effect")
-    await processor.settle_alone(message)
+    await processor.settle_suspects([message])
     assert await probe.effects() == ["a"]
 
 
@@ -105,8 +108,10 @@ async def test_a_message_that_has_its_effect_is_not_run_again(probe: Probe) -> N
     runner, _ = runner_of(probe, handler)
     message = message_of(sku("a"))
     await probe.bench.deliver(handler, [message])
+    await die_with(probe, message, 1)  # after its commit, before the mark was cleared
     await runner._settle(deliveries([message], again=True))
     assert await probe.effects() == ["a"]
+    assert not await probe.bench.table("suspect")
 
 
 @pytest.mark.parametrize("text", ["after_comit=exit", "after_commit=explode", "after_commit"])

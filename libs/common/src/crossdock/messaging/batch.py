@@ -5,7 +5,7 @@ import asyncio
 import logging
 import random
 import time
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Collection, Sequence
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
@@ -36,6 +36,14 @@ class Window(NamedTuple):
     future: float
 
 
+class Suspects(NamedTuple):
+    """Ids of messages with which a process may have died: those that may still run in company, and those that run
+    alone because a process died with them in company."""
+
+    together: set[str]
+    alone: set[str]
+
+
 class BatchProcessor:
     """Runs one handler's batches."""
 
@@ -63,37 +71,39 @@ class BatchProcessor:
             await self._attempt(members, unreadable)
             outcome.done(len(messages), time.perf_counter() - started)
 
-    async def settle_alone(self, message: Incoming) -> None:
-        """Settle a message with which a process may have died: alone, under a mark, and parked after three deaths.
-        Raises Paused."""
-        try:
-            member = decode(message, self._accepted)
-        except Undecodable:
-            return await self.settle([message])
-        if await self._guarded(self._mark(member)) < suspects.DEATHS:
-            await self.settle([message])
-        else:
+    async def settle_suspects(self, messages: Sequence[Incoming]) -> None:
+        """Settle readable messages with which a process may have died, under marks; one that was alone with three
+        deaths is parked. Raises Paused."""
+        members = {member.message_id: member for member in self._decode(messages)[0]}
+        deaths = await self._guarded(self._mark(members))
+        killers = [member for id_, member in members.items() if deaths[id_] >= suspects.IN_COMPANY + suspects.DEATHS]
+        for member in killers:
             await self._run_again_after_accidents([], [_killer(member)])
-        await self._guarded(self._clear(member))
-        return None
+        blamed = {member.message_id for member in killers}
+        await self.settle([member.raw for id_, member in members.items() if id_ not in blamed])
+        await self._guarded(self._clear(members))
 
-    async def untouched(self, messages: Sequence[Incoming]) -> set[str]:
-        """The ids of those messages that have no effect yet. Raises Paused."""
+    async def suspects(self, messages: Sequence[Incoming]) -> Suspects:
+        """Which of these messages, delivered before, have no effect yet, by how they are to run. Raises Paused."""
         ids = {member.message_id for member in self._decode(messages)[0]}
-        return {str(message_id) for message_id in ids - await self._guarded(self._done(ids))}
+        return await self._guarded(self._suspects(ids))
 
-    async def _mark(self, member: Received) -> int:
+    async def _suspects(self, ids: set[UUID]) -> Suspects:
         async with transaction(self._database) as tx:
-            return await suspects.mark(tx, self.handler.name, member.message_id)
+            done = await suspects.done(tx, self.handler.name, ids)
+            if done:
+                await suspects.clear(tx, self.handler.name, done)
+            open_ = ids - done
+            alone = await suspects.marked(tx, self.handler.name, open_)
+        return Suspects({str(one) for one in open_ - alone}, {str(one) for one in alone})
 
-    async def _clear(self, member: Received) -> int:
+    async def _mark(self, ids: Collection[UUID]) -> dict[UUID, int]:
         async with transaction(self._database) as tx:
-            await suspects.clear(tx, self.handler.name, member.message_id)
-        return 0
+            return await suspects.mark(tx, self.handler.name, ids)
 
-    async def _done(self, ids: set[UUID]) -> set[UUID]:
+    async def _clear(self, ids: Collection[UUID]) -> None:
         async with transaction(self._database) as tx:
-            return await suspects.done(tx, self.handler.name, list(ids))
+            await suspects.clear(tx, self.handler.name, ids)
 
     async def _guarded(self, step: Awaitable[T]) -> T:
         """The runtime's own statements: whatever goes wrong with them is an outage."""

@@ -81,18 +81,20 @@ class BatchRunner:
             log.info("%s: connection was lost after commit; the inbox absorbs the redelivery", self.name)
 
     async def _settle_all(self, batch: list[Delivery]) -> None:
-        """New messages together; those that were delivered before, perhaps to a process that died of one, alone."""
+        """New messages together; those that were delivered before, perhaps to a process that died of one, under
+        marks: together too, and alone once a process died of these."""
         before = [delivery.message for delivery in batch if delivery.redelivered]
         if not before:
             await self._processor.settle([delivery.message for delivery in batch])
             return
-        suspects = await self._processor.untouched(before)
-        together = [delivery.message for delivery in batch if delivery.message.message_id not in suspects]
-        await self._processor.settle(together)
-        for message in before:
-            if message.message_id in suspects:
-                self._beat()
-                await self._processor.settle_alone(message)
+        together, alone = await self._processor.suspects(before)
+        suspected = together | alone
+        await self._processor.settle([d.message for d in batch if d.message.message_id not in suspected])
+        groups = [[message for message in before if message.message_id in together]]
+        groups += [[message] for message in before if message.message_id in alone]
+        for group in filter(None, groups):
+            self._beat()
+            await self._processor.settle_suspects(group)
 
     async def _wait_out(self, batch: list[Delivery], pause: Paused) -> bool:
         """Probe with one message after another until one works, then settle the whole batch. False when stopped."""
