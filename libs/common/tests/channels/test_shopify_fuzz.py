@@ -6,12 +6,14 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from crossdock.channels.generic import connector as generic
 from crossdock.channels.model import CanonicalOrder, Unreadable
 from crossdock.channels.shopify import connector as shopify
+from crossdock.channels.shopify import mapper
 
 NASTY: st.SearchStrategy[Any] = st.sampled_from(
     [
@@ -108,3 +110,25 @@ def test_any_json_is_answered_under_any_topic(payload: Any) -> None:
 def test_any_bytes_are_answered(body: bytes) -> None:
     assert shopify.parse("orders/create", body)
     assert generic.parse("shipment.dispatched", body)
+
+
+NUMBERS = st.one_of(
+    st.integers(-(10**25), 10**25).map(str),
+    st.decimals(-(10**18), 10**18, allow_nan=False, allow_infinity=False).map(str),
+    st.sampled_from(["0.1", "19.99", "5.0", "1e3", "0.30000000000000004", "123456789012345.678", "9007199254740993.0"]),
+)
+
+
+@MUTATED
+@given(data=st.data())
+def test_numbers_are_read_exactly_wherever_they_stand_and_however_they_are_written(
+    data: st.DataObject, fixture_bytes: Callable[[str], bytes]
+) -> None:
+    payload = json.loads(fixture_bytes("order_mixed.json"))
+    spot = data.draw(st.sampled_from([path for path in places(payload) if path]))
+    marked = json.dumps(replaced(payload, spot, "THE NUMBER"))
+    body = marked.replace('"THE NUMBER"', data.draw(NUMBERS)).encode()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mapper, "read_quickly", mapper.read_json)
+        exactly = shopify.parse("orders/updated", body)
+    assert shopify.parse("orders/updated", body) == exactly

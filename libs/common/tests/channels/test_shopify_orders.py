@@ -42,6 +42,14 @@ def test_an_id_beyond_double_precision_stays_exact(mixed_order: dict[str, Any]) 
     assert order_of(mixed_order).external_id == "9223372036854775801"
 
 
+def test_amounts_and_ids_beyond_double_precision_stay_exact_when_they_are_numbers(plain_order: dict[str, Any]) -> None:
+    body = json.dumps(plain_order | {"id": "ID", "total_price": "TOTAL"}).encode()
+    body = body.replace(b'"ID"', b"36893488147419103233").replace(b'"TOTAL"', b"123456789012345.678901")
+    (found,) = connector.parse("orders/updated", body)
+    assert isinstance(found, CanonicalOrder), found
+    assert (found.external_id, str(found.totals.total)) == ("36893488147419103233", "123456789012345.678901")
+
+
 def test_times_become_utc(mixed_order: dict[str, Any]) -> None:
     order = order_of(mixed_order)
     assert order.placed_at == datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
@@ -168,7 +176,7 @@ def test_a_wrapped_order_and_a_list_of_orders_are_unwrapped(plain_order: dict[st
     ],
 )
 def test_an_order_without_its_lines_is_only_named(payload: dict[str, Any], updated_at: int | None) -> None:
-    at = updated_at and datetime(2026, 11, 20, updated_at, 0, tzinfo=UTC)
+    at = None if updated_at is None else datetime(2026, 11, 20, updated_at, 0, tzinfo=UTC)
     assert read(payload) == OrderTouched("5001", at)
 
 

@@ -24,7 +24,7 @@ from ingest_examples import (
 from crossdock.contracts.order_ingest import OrderReleased
 from crossdock.service.app import Process
 from crossdock.testing.bench import HandlerBench, event_of
-from order_ingest.workers import reconcile
+from order_ingest.reconcile import reconcile
 
 pytestmark = pytest.mark.usefixtures("shop")
 

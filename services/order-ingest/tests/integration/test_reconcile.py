@@ -20,6 +20,7 @@ from crossdock.contracts.order_ingest import OrderPlaced
 from crossdock.service.app import Context
 from crossdock.testing.bench import HandlerBench, event_of
 from order_ingest import reconcile, workers
+from order_ingest.asking import ask
 from order_ingest.store import feeds
 from sandbox.testing import Sandbox, serve
 
@@ -50,7 +51,7 @@ async def poll(context: Context) -> None:
     """One interval: every feed is due, and both loops turn until nothing is left."""
     async with context.transaction() as tx:
         await tx.run(text("UPDATE feed SET due_at = now()"))
-    while await workers.reconcile(context) or await workers.reconcile_failing(context):
+    while await reconcile.reconcile(context) or await reconcile.reconcile_failing(context):
         pass
 
 
@@ -156,7 +157,7 @@ async def test_an_order_that_changes_in_the_second_of_the_cursor_is_not_skipped(
 
 def failing_from(monkeypatch: pytest.MonkeyPatch, number: int, problem: Exception) -> None:
     """From the read of that number on, the channel answers with a problem."""
-    ask, count = reconcile.ask, itertools.count(1)
+    count = itertools.count(1)
 
     async def sometimes(*arguments: Any) -> Any:
         return problem if next(count) >= number else await ask(*arguments)
@@ -195,7 +196,7 @@ async def test_the_place_in_the_list_and_the_orders_of_the_page_are_stored_toget
 
     with monkeypatch.context() as patch:
         patch.setattr(feeds, "save", breaks)
-        assert await workers.reconcile(context)
+        assert await reconcile.reconcile(context)
     assert await bench.table("orders") == []
     feed = await feed_of(bench)
     assert (feed["since"], feed["failures"]) == (before["since"], 1)
@@ -207,7 +208,6 @@ async def test_an_order_that_cannot_be_read_is_shown_and_holds_up_nobody(
     bench: HandlerBench, context: Context, shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bad, _ = order(shop), order(shop)
-    ask = reconcile.ask
 
     async def unreadable(context: Context, channel: UUID, kind: str, name: str, seconds: float) -> Any:
         if name == str(bad["id"]):
@@ -272,9 +272,9 @@ async def test_two_processes_never_poll_one_channel_together_and_a_lost_poll_sto
     order(shop)
     async with context.transaction() as tx:
         [lost] = await feeds.claim(tx, OTHER, ["shopify"], failing=False, limit=9, lease_seconds=0.2)
-    assert not await workers.reconcile(context)
+    assert not await reconcile.reconcile(context)
     await asyncio.sleep(0.3)
-    await asyncio.gather(workers.reconcile(context), workers.reconcile(context))
+    await asyncio.gather(reconcile.reconcile(context), reconcile.reconcile(context))
     assert len(placed_numbers(bench)) == 1
     after = await feed_of(bench)
     assert await reconcile._store(context, OTHER, lost, {}, reconcile.Outcome(lost.position, 0.0)) == 0

@@ -38,8 +38,9 @@ async def cancel_request(access: ChannelAccess, external_id: str) -> RequestAnsw
     _raise_for(answer, write=True)
     payload = answer.json()
     if answer.status == 409:
-        reason = text(payload.get("reason"), 500) if isinstance(payload, Mapping) else ""
-        return RequestAnswer("refused", external_id, reason or f"{WHO} refused the cancellation")
+        reason = payload.get("reason") if isinstance(payload, Mapping) else None
+        told = text(reason, 500) if isinstance(reason, str) else ""
+        return RequestAnswer("refused", external_id, told or f"{WHO} refused the cancellation")
     if answer.status not in (200, 202):
         raise Permanent(f"{WHO} answered the cancellation with HTTP {answer.status}", f"http_{answer.status}")
     if not isinstance(payload, Mapping) or payload.get("state") not in _STATES:

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crossdock.channels.model import Ignored, ListingSet, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
-from crossdock.channels.reading import Bad, identifier, moment, read_json
+from crossdock.channels.reading import Bad, Inexact, identifier, moment, read_json, read_quickly
 from crossdock.channels.shopify.orders import order_of
 from crossdock.channels.shopify.products import listings_of
 from crossdock.channels.shopify.webhooks import category_of
@@ -25,7 +25,10 @@ def parse_webhook(topic: str, body: bytes) -> Sequence[Parsed]:
         category = category_of(topic)
         if category not in ("orders", "catalog"):
             return (Ignored(f"nothing is taken from the topic {topic or 'without a name'}"),)
-        return _read(topic, read_json(body))
+        try:
+            return _read(topic, read_quickly(body))
+        except Inexact:
+            return _read(topic, read_json(body))
     except Bad as bad:
         return (Unreadable(str(bad)),)
 
@@ -54,6 +57,8 @@ def _each(reader: Reader, member: Any, path: str) -> Parsed:
         return Unreadable(f"{path} is not an object")
     try:
         return reader(member, path)
+    except Inexact:
+        raise
     except Bad as bad:
         return Unreadable(str(bad))
 

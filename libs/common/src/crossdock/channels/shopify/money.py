@@ -5,6 +5,7 @@ Guards: lines - discounts + tax (unless included) + shipping + tips + duties + d
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from crossdock.channels.model import CanonicalLine, Totals
@@ -46,6 +47,7 @@ def currency_of(order: Mapping[str, Any]) -> str:
     return text(order.get("currency"), 3).upper() or "XXX"
 
 
+@lru_cache(maxsize=8192)
 def as_written(value: Decimal, currency: str) -> Decimal:
     """The same amount with the currency's decimals, more only where it needs them: 13.5 and 13.500 become 13.50."""
     decimals = currency_decimals(currency)
@@ -55,36 +57,45 @@ def as_written(value: Decimal, currency: str) -> Decimal:
     return value.quantize(Decimal(1).scaleb(-max(needed, decimals))) + ZERO
 
 
-def shop_amount(owner: Mapping[str, Any], key: str, path: str) -> Decimal | None:
+def shop_amount(owner: Mapping[str, Any], key: str) -> Decimal | None:
     """`owner[key]`, or the shop money of `owner[key_set]`, or None when neither is there. Raises Bad."""
     plain = owner.get(key)
-    if plain is not None and plain != "" and not isinstance(plain, Mapping):
-        return amount(plain, f"{path}.{key}")
-    money = record(record(owner.get(f"{key}_set"), f"{path}.{key}_set").get("shop_money"), f"{path}.{key}_set")
-    return amount(money.get("amount"), f"{path}.{key}_set.shop_money.amount")
-
-
-def allocated(owner: Mapping[str, Any], path: str) -> Decimal | None:
-    """The discounts allocated to a line or a shipping line, or None when there is no allocation."""
-    allocations = records(owner.get("discount_allocations"), f"{path}.discount_allocations")
-    if not allocations:
+    if plain is not None and plain != "" and not isinstance(plain, dict):
+        return amount(plain, key)
+    bag = owner.get(f"{key}_set")
+    if bag is None:
         return None
-    return sum(
-        (shop_amount(one, "amount", f"{path}.discount_allocations[{i}]") or ZERO for i, one in enumerate(allocations)),
-        ZERO,
-    )
+    money = record(record(bag, f"{key}_set").get("shop_money"), f"{key}_set")
+    return amount(money.get("amount"), f"{key}_set.shop_money.amount")
 
 
-def line_discount(line: Mapping[str, Any], path: str) -> Decimal:
+def _sum(parts: Sequence[Mapping[str, Any]], key: str, name: str) -> Decimal:
+    """The sum of one amount over the members of the list `name`. Raises Bad."""
+    total = ZERO
+    for i, part in enumerate(parts):
+        try:
+            total += shop_amount(part, key) or ZERO
+        except Bad as bad:
+            bad.within(f"{name}[{i}]")
+            raise
+    return total
+
+
+def allocated(owner: Mapping[str, Any]) -> Decimal | None:
+    """The discounts allocated to a line or a shipping line, or None when there is no allocation."""
+    allocations = records(owner.get("discount_allocations"), "discount_allocations")
+    return _sum(allocations, "amount", "discount_allocations") if allocations else None
+
+
+def line_discount(line: Mapping[str, Any]) -> Decimal:
     """The discount of one line: its allocations, never recomputed; else its `total_discount`."""
-    found = allocated(line, path)
-    return found if found is not None else shop_amount(line, "total_discount", path) or ZERO
+    found = allocated(line)
+    return found if found is not None else shop_amount(line, "total_discount") or ZERO
 
 
-def taxes_of(owner: Mapping[str, Any], path: str) -> Decimal:
+def taxes_of(owner: Mapping[str, Any]) -> Decimal:
     """The sum of the tax lines of an order, a line or a shipping line."""
-    lines = records(owner.get("tax_lines"), f"{path}.tax_lines")
-    return sum((shop_amount(one, "price", f"{path}.tax_lines[{i}]") or ZERO for i, one in enumerate(lines)), ZERO)
+    return _sum(records(owner.get("tax_lines"), "tax_lines"), "price", "tax_lines")
 
 
 def is_tip(line: Mapping[str, Any]) -> bool:
@@ -93,31 +104,30 @@ def is_tip(line: Mapping[str, Any]) -> bool:
 
 
 def totals_of(
-    order: Mapping[str, Any], items: Sequence[Mapping[str, Any]], lines: Sequence[CanonicalLine], path: str
+    order: Mapping[str, Any], items: Sequence[Mapping[str, Any]], lines: Sequence[CanonicalLine], currency: str
 ) -> Totals:
-    """Add up an order's parts in shop currency and compare them with its total; `lines` are those of `items`.
+    """Add up an order's parts in its shop `currency` and compare them with its total; `lines` are those of `items`.
 
     Raises Bad.
     """
-    currency = currency_of(order)
-    total = shop_amount(order, "total_price", path)
-    tips = shop_amount(order, "total_tip_received", path) or ZERO
+    total = shop_amount(order, "total_price")
+    tips = shop_amount(order, "total_tip_received") or ZERO
     amounts = [line.unit_price * line.quantity for line in lines]
     tip_lines = _tip_lines(items, amounts, tips)
     tips = tips or sum((amounts[i] for i in tip_lines), ZERO)
     goods = sum((value for i, value in enumerate(amounts) if i not in tip_lines), ZERO)
-    shipping, shipping_off = _shipping(order, path)
-    off = _discounts(order, items, lines, shipping_off, path)
-    tax = _tax(order, lines, path)
-    duties = shop_amount(order, "original_total_duties", path) or ZERO
+    shipping, shipping_off = _shipping(order)
+    off = _discounts(order, items, lines, shipping_off)
+    tax = _tax(order, lines)
+    duties = shop_amount(order, "original_total_duties") or ZERO
     included = order.get("taxes_included") is True
     summed = goods - off + (ZERO if included else tax) + shipping + tips + duties
     if total is None:
         total = summed
     difference = total - summed
-    reason = _reason(order, difference, goods, off, len(lines), currency, path) if difference else ""
+    reason = _reason(order, difference, goods, off, len(lines), currency) if difference else ""
     if any(abs(part) >= MAX_AMOUNT for part in (goods, off, tax, shipping, tips, duties, total, difference)):
-        raise Bad(path, "adds up to no plausible amount of money")
+        raise Bad("", "adds up to no plausible amount of money")
     return Totals(
         currency=currency,
         lines=as_written(goods, currency),
@@ -146,21 +156,24 @@ def _tip_lines(items: Sequence[Mapping[str, Any]], amounts: Sequence[Decimal], t
     return set()
 
 
-def _shipping(order: Mapping[str, Any], path: str) -> tuple[Decimal, Decimal | None]:
+def _shipping(order: Mapping[str, Any]) -> tuple[Decimal, Decimal | None]:
     """Shipping before discounts, and its discounts (None when the payload allocates none)."""
-    lines = records(order.get("shipping_lines"), f"{path}.shipping_lines")
+    lines = records(order.get("shipping_lines"), "shipping_lines")
     if not lines:
-        return shop_amount(order, "total_shipping_price", path) or ZERO, None
+        return shop_amount(order, "total_shipping_price") or ZERO, None
     price = ZERO
     off: Decimal | None = None
     for i, line in enumerate(lines):
         if line.get("is_removed") is True:
             continue
-        where = f"{path}.shipping_lines[{i}]"
-        full = shop_amount(line, "price", where) or ZERO
+        try:
+            full = shop_amount(line, "price") or ZERO
+            lowered = shop_amount(line, "discounted_price")
+            found = allocated(line)
+        except Bad as bad:
+            bad.within(f"shipping_lines[{i}]")
+            raise
         price += full
-        lowered = shop_amount(line, "discounted_price", where)
-        found = allocated(line, where)
         if found is None and lowered is not None and lowered != full:
             found = full - lowered
         if found is not None:
@@ -173,31 +186,35 @@ def _discounts(
     items: Sequence[Mapping[str, Any]],
     lines: Sequence[CanonicalLine],
     shipping_off: Decimal | None,
-    path: str,
 ) -> Decimal:
     """Allocations of lines and shipping; where the payload allocates nothing to lines, the order's own total."""
-    told = shop_amount(order, "total_discounts", path)
+    told = shop_amount(order, "total_discounts")
     if told is not None and not any(item.get("discount_allocations") for item in items):
         return told
     return sum((line.discount for line in lines), ZERO) + (shipping_off or ZERO)
 
 
-def _tax(order: Mapping[str, Any], lines: Sequence[CanonicalLine], path: str) -> Decimal:
-    told = shop_amount(order, "total_tax", path)
+def _tax(order: Mapping[str, Any], lines: Sequence[CanonicalLine]) -> Decimal:
+    told = shop_amount(order, "total_tax")
     if told is not None:
         return told
     if order.get("tax_lines"):
-        return taxes_of(order, path)
-    shipping = records(order.get("shipping_lines"), f"{path}.shipping_lines")
-    on_shipping = sum((taxes_of(one, f"{path}.shipping_lines[{i}]") for i, one in enumerate(shipping)), ZERO)
-    return sum((line.tax for line in lines), ZERO) + on_shipping
+        return taxes_of(order)
+    total = sum((line.tax for line in lines), ZERO)
+    for i, one in enumerate(records(order.get("shipping_lines"), "shipping_lines")):
+        try:
+            total += taxes_of(one)
+        except Bad as bad:
+            bad.within(f"shipping_lines[{i}]")
+            raise
+    return total
 
 
 def _reason(
-    order: Mapping[str, Any], difference: Decimal, goods: Decimal, off: Decimal, count: int, currency: str, path: str
+    order: Mapping[str, Any], difference: Decimal, goods: Decimal, off: Decimal, count: int, currency: str
 ) -> str:
     """The likely cause of a difference: the first part whose own difference is exactly it, else every suspect."""
-    suspects = _suspects(order, goods, off, path)
+    suspects = _suspects(order, goods, off)
     for explained, sentence in suspects:
         if explained == difference:
             return sentence
@@ -208,20 +225,20 @@ def _reason(
     return "the parts of the payload do not add up to total_price"
 
 
-def _suspects(order: Mapping[str, Any], goods: Decimal, off: Decimal, path: str) -> list[tuple[Decimal | None, str]]:
+def _suspects(order: Mapping[str, Any], goods: Decimal, off: Decimal) -> list[tuple[Decimal | None, str]]:
     found: list[tuple[Decimal | None, str]] = []
-    told_goods = shop_amount(order, "total_line_items_price", path)
+    told_goods = shop_amount(order, "total_line_items_price")
     if told_goods is not None and told_goods != goods:
         found.append((told_goods - goods, "the lines do not add up to total_line_items_price"))
-    told_off = shop_amount(order, "total_discounts", path)
+    told_off = shop_amount(order, "total_discounts")
     if told_off is not None and told_off != off:
         found.append((off - told_off, "discount amount without allocations: they do not add up to total_discounts"))
-    fees = shop_amount(order, "original_total_additional_fees", path)
+    fees = shop_amount(order, "original_total_additional_fees")
     if fees:
         found.append((fees, "additional fees, which are no part of the sum"))
-    rounding = shop_amount(order, "total_cash_rounding_payment_adjustment", path)
+    rounding = shop_amount(order, "total_cash_rounding_payment_adjustment")
     if rounding:
         found.append((rounding, "cash rounding at payment"))
-    if not order.get("shipping_lines") and shop_amount(order, "total_shipping_price", path) is None:
+    if not order.get("shipping_lines") and shop_amount(order, "total_shipping_price") is None:
         found.append((None, "payload has no shipping lines"))
     return found

@@ -40,20 +40,26 @@ MAX_LINES = 20_000
 
 def order_of(payload: Mapping[str, Any], path: str = "order") -> CanonicalOrder:
     """Map one REST-shaped order. Raises Bad when it lacks an id, a time or its lines, or a field is not readable."""
-    external_id = identifier(payload.get("id"), f"{path}.id") or identifier(
-        payload.get("admin_graphql_api_id"), f"{path}.admin_graphql_api_id"
-    )
+    try:
+        return _order_of(payload)
+    except Bad as bad:
+        bad.within(path)
+        raise
+
+
+def _order_of(payload: Mapping[str, Any]) -> CanonicalOrder:
+    external_id = _id_of(payload)
     if external_id is None:
-        raise Bad(f"{path}.id", "is missing: this is no order")
+        raise Bad("id", "is missing: this is no order")
     if not isinstance(payload.get("line_items"), list):
-        raise Bad(f"{path}.line_items", "is missing: the payload does not say what was ordered")
-    items = records(payload["line_items"], f"{path}.line_items")
+        raise Bad("line_items", "is missing: the payload does not say what was ordered")
+    items = records(payload["line_items"], "line_items")
     if len(items) > MAX_LINES:
-        raise Bad(f"{path}.line_items", f"holds more than {MAX_LINES} lines")
-    placed_at, updated_at = _times(payload, path)
+        raise Bad("line_items", f"holds more than {MAX_LINES} lines")
+    placed_at, updated_at = _times(payload)
     currency = currency_of(payload)
-    lines, refunds = _lines_and_refunds(payload, items, currency, path)
-    totals = totals_of(payload, items, lines, path)
+    lines, refunds = _lines_and_refunds(payload, items, currency)
+    totals = totals_of(payload, items, lines, currency)
     status = text(payload.get("financial_status"), 50).lower()
     return CanonicalOrder(
         external_id=external_id,
@@ -67,20 +73,24 @@ def order_of(payload: Mapping[str, Any], path: str = "order") -> CanonicalOrder:
         currency=currency,
         totals=totals,
         lines=lines,
-        recipient=_recipient(payload, items, lines, path),
+        recipient=_recipient(payload, items, lines),
         refunds=refunds,
         tags=_tags(payload.get("tags")),
         source=text(payload.get("source_name"), 100),
     )
 
 
-def _times(payload: Mapping[str, Any], path: str) -> tuple[datetime, datetime]:
+def _id_of(thing: Mapping[str, Any]) -> str | None:
+    return identifier(thing.get("id"), "id") or identifier(thing.get("admin_graphql_api_id"), "admin_graphql_api_id")
+
+
+def _times(payload: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """When it was placed and when it was last changed; each falls back to the other times of the payload."""
-    created = moment(payload.get("created_at"), f"{path}.created_at")
-    processed = moment(payload.get("processed_at"), f"{path}.processed_at")
-    updated = moment(payload.get("updated_at"), f"{path}.updated_at") or created or processed
+    created = moment(payload.get("created_at"), "created_at")
+    processed = moment(payload.get("processed_at"), "processed_at")
+    updated = moment(payload.get("updated_at"), "updated_at") or created or processed
     if updated is None:
-        raise Bad(f"{path}.updated_at", "is missing, and so are created_at and processed_at")
+        raise Bad("updated_at", "is missing, and so are created_at and processed_at")
     return created or processed or updated, updated
 
 
@@ -97,58 +107,63 @@ def _tags(value: Any) -> tuple[str, ...]:
     return tuple(sorted({text(word, 255).strip() for word in words} - {""}))
 
 
-def _line_ids(items: Sequence[Mapping[str, Any]], path: str) -> list[str]:
+def _line_ids(items: Sequence[Mapping[str, Any]]) -> list[str]:
     """The id of each line; a line without one (drafts, imports) is known by its position. No id comes twice."""
     found: list[str] = []
     for position, item in enumerate(items):
-        where = f"{path}.line_items[{position}]"
-        line_id = identifier(item.get("id"), f"{where}.id") or identifier(
-            item.get("admin_graphql_api_id"), f"{where}.admin_graphql_api_id"
-        )
-        found.append(line_id or f"line-{position + 1}")
+        try:
+            found.append(_id_of(item) or f"line-{position + 1}")
+        except Bad as bad:
+            bad.within(f"line_items[{position}]")
+            raise
     if len(set(found)) < len(found):
-        raise Bad(f"{path}.line_items", "holds the same line id twice")
+        raise Bad("line_items", "holds the same line id twice")
     return found
 
 
 def _lines_and_refunds(
-    payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], currency: str, path: str
+    payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], currency: str
 ) -> tuple[tuple[CanonicalLine, ...], tuple[CanonicalRefund, ...]]:
-    ids = _line_ids(items, path)
-    refunds = _refunds(payload, path)
-    shipped = _shipped(payload, path)
+    ids = _line_ids(items)
+    refunds = _refunds(payload)
+    shipped = _shipped(payload)
     of_line: dict[str, list[RefundedUnits]] = defaultdict(list)
     for units in (units for _, several in refunds for units in several):
         of_line[units.line_id].append(units)
-    status = text(payload.get("fulfillment_status"), 50).lower()
+    order_status = text(payload.get("fulfillment_status"), 50).lower()
     lines = []
     after_shipping: dict[int, int] = {}
     for position, (line_id, item) in enumerate(zip(ids, items, strict=True)):
-        where = f"{path}.line_items[{position}]"
-        outcome = settle_line(_counts(item, status, where), of_line[line_id], shipped.get(line_id, ()))
-        for units, count in zip(of_line[line_id], outcome.refunded_after_shipping, strict=True):
+        refunded = of_line.get(line_id, ())
+        try:
+            counts = _counts(item, order_status)
+            outcome = settle_line(counts, refunded, shipped.get(line_id, ()))
+            lines.append(_line(line_id, position, item, counts.quantity, outcome, currency))
+        except Bad as bad:
+            bad.within(f"line_items[{position}]")
+            raise
+        for units, count in zip(refunded, outcome.refunded_after_shipping, strict=True):
             after_shipping[id(units)] = count
-        lines.append(_line(line_id, position, item, outcome, currency, where))
     canonical = tuple(
         CanonicalRefund(refund_id, tuple(_refund_lines(several, after_shipping))) for refund_id, several in refunds
     )
     return tuple(lines), canonical
 
 
-def _counts(item: Mapping[str, Any], order_status: str, path: str) -> LineCounts:
-    quantity = whole(item.get("quantity"), f"{path}.quantity")
+def _counts(item: Mapping[str, Any], order_status: str) -> LineCounts:
+    quantity = whole(item.get("quantity"), "quantity")
     if quantity is None:
-        raise Bad(f"{path}.quantity", "is missing")
+        raise Bad("quantity", "is missing")
     return LineCounts(
         quantity=quantity,
-        current=whole(item.get("current_quantity"), f"{path}.current_quantity"),
-        fulfillable=whole(item.get("fulfillable_quantity"), f"{path}.fulfillable_quantity"),
+        current=whole(item.get("current_quantity"), "current_quantity"),
+        fulfillable=whole(item.get("fulfillable_quantity"), "fulfillable_quantity"),
         status=text(item.get("fulfillment_status"), 50).lower() or ("fulfilled" if order_status == "fulfilled" else ""),
     )
 
 
 def _line(
-    line_id: str, position: int, item: Mapping[str, Any], units: LineUnits, currency: str, path: str
+    line_id: str, position: int, item: Mapping[str, Any], quantity: int, units: LineUnits, currency: str
 ) -> CanonicalLine:
     gift_card = item.get("gift_card") is True
     title = text(item.get("title")) or text(item.get("name"))
@@ -157,17 +172,17 @@ def _line(
     return CanonicalLine(
         line_id=line_id,
         position=position + 1,
-        listing_id=identifier(item.get("variant_id"), f"{path}.variant_id"),
-        product_id=identifier(item.get("product_id"), f"{path}.product_id"),
-        sku=key_text(item.get("sku"), f"{path}.sku"),
+        listing_id=identifier(item.get("variant_id"), "variant_id"),
+        product_id=identifier(item.get("product_id"), "product_id"),
+        sku=key_text(item.get("sku"), "sku"),
         title=f"{title} / {variant}" if variant and variant != "Default Title" else title,
-        quantity=whole(item.get("quantity"), f"{path}.quantity") or 0,
+        quantity=quantity,
         kept=units.kept,
         fulfilled=units.fulfilled,
         requires_shipping=ships is not False and not gift_card and not is_tip(item),
-        unit_price=_money(shop_amount(item, "price", path), currency),
-        discount=_money(line_discount(item, path), currency),
-        tax=_money(taxes_of(item, path), currency),
+        unit_price=_money(shop_amount(item, "price"), currency),
+        discount=_money(line_discount(item), currency),
+        tax=_money(taxes_of(item), currency),
     )
 
 
@@ -175,24 +190,34 @@ def _money(value: Decimal | None, currency: str) -> Decimal:
     return as_written(value or ZERO, currency)
 
 
-def _refunds(payload: Mapping[str, Any], path: str) -> list[tuple[str, list[RefundedUnits]]]:
+def _refunds(payload: Mapping[str, Any]) -> list[tuple[str, list[RefundedUnits]]]:
     found = []
-    for i, refund in enumerate(records(payload.get("refunds"), f"{path}.refunds")):
-        where = f"{path}.refunds[{i}]"
-        refund_id = identifier(refund.get("id"), f"{where}.id") or f"refund-{i + 1}"
-        at = moment(refund.get("created_at") or refund.get("processed_at"), f"{where}.created_at")
-        several = []
-        for j, item in enumerate(records(refund.get("refund_line_items"), f"{where}.refund_line_items")):
-            spot = f"{where}.refund_line_items[{j}]"
-            line_id = identifier(item.get("line_item_id"), f"{spot}.line_item_id") or identifier(
-                record(item.get("line_item"), f"{spot}.line_item").get("id"), f"{spot}.line_item.id"
-            )
-            quantity = whole(item.get("quantity"), f"{spot}.quantity") or 0
-            if line_id is not None and quantity:
-                word = text(item.get("restock_type"), 50).lower()
-                several.append(RefundedUnits(refund_id, line_id, quantity, word, at))
-        found.append((refund_id, several))
+    for i, refund in enumerate(records(payload.get("refunds"), "refunds")):
+        try:
+            found.append(_refund(refund, i))
+        except Bad as bad:
+            bad.within(f"refunds[{i}]")
+            raise
     return found
+
+
+def _refund(refund: Mapping[str, Any], i: int) -> tuple[str, list[RefundedUnits]]:
+    refund_id = identifier(refund.get("id"), "id") or f"refund-{i + 1}"
+    at = moment(refund.get("created_at") or refund.get("processed_at"), "created_at")
+    several = []
+    for j, item in enumerate(records(refund.get("refund_line_items"), "refund_line_items")):
+        try:
+            line_id = identifier(item.get("line_item_id"), "line_item_id") or identifier(
+                record(item.get("line_item"), "line_item").get("id"), "line_item.id"
+            )
+            quantity = whole(item.get("quantity"), "quantity") or 0
+            word = text(item.get("restock_type"), 50).lower()
+        except Bad as bad:
+            bad.within(f"refund_line_items[{j}]")
+            raise
+        if line_id is not None and quantity:
+            several.append(RefundedUnits(refund_id, line_id, quantity, word, at))
+    return refund_id, several
 
 
 def _refund_lines(several: Sequence[RefundedUnits], after_shipping: Mapping[int, int]) -> list[CanonicalRefundLine]:
@@ -207,31 +232,46 @@ def _refund_lines(several: Sequence[RefundedUnits], after_shipping: Mapping[int,
     return lines
 
 
-def _shipped(payload: Mapping[str, Any], path: str) -> dict[str, list[ShippedUnits]]:
+def _shipped(payload: Mapping[str, Any]) -> dict[str, list[ShippedUnits]]:
     found: dict[str, list[ShippedUnits]] = defaultdict(list)
-    for i, fulfillment in enumerate(records(payload.get("fulfillments"), f"{path}.fulfillments")):
-        where = f"{path}.fulfillments[{i}]"
-        status = text(fulfillment.get("status"), 50).lower()
-        if status in _NOT_LEAVING:
-            continue
-        at = moment(fulfillment.get("created_at"), f"{where}.created_at")
-        for j, item in enumerate(records(fulfillment.get("line_items"), f"{where}.line_items")):
-            line_id = identifier(item.get("id"), f"{where}.line_items[{j}].id")
-            quantity = whole(item.get("quantity"), f"{where}.line_items[{j}].quantity") or 0
-            if line_id is not None and quantity:
-                found[line_id].append(ShippedUnits(line_id, quantity, status == "success", at))
+    for i, fulfillment in enumerate(records(payload.get("fulfillments"), "fulfillments")):
+        try:
+            for units in _left(fulfillment):
+                found[units.line_id].append(units)
+        except Bad as bad:
+            bad.within(f"fulfillments[{i}]")
+            raise
+    return found
+
+
+def _left(fulfillment: Mapping[str, Any]) -> list[ShippedUnits]:
+    status = text(fulfillment.get("status"), 50).lower()
+    if status in _NOT_LEAVING:
+        return []
+    at = moment(fulfillment.get("created_at"), "created_at")
+    found = []
+    for j, item in enumerate(records(fulfillment.get("line_items"), "line_items")):
+        try:
+            line_id = identifier(item.get("id"), "id")
+            quantity = whole(item.get("quantity"), "quantity") or 0
+        except Bad as bad:
+            bad.within(f"line_items[{j}]")
+            raise
+        if line_id is not None and quantity:
+            found.append(ShippedUnits(line_id, quantity, status == "success", at))
     return found
 
 
 def _recipient(
-    payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], lines: Sequence[CanonicalLine], path: str
+    payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], lines: Sequence[CanonicalLine]
 ) -> CanonicalRecipient:
-    customer = record(payload.get("customer"), f"{path}.customer")
-    address = record(payload.get("shipping_address"), f"{path}.shipping_address")
-    attributes = _pairs(payload.get("note_attributes"), f"{path}.note_attributes", "")
+    customer = record(payload.get("customer"), "customer")
+    address = record(payload.get("shipping_address"), "shipping_address")
+    attributes = _pairs(payload.get("note_attributes"), "note_attributes", "")
     for item, line in zip(items, lines, strict=True):
-        where = f"{path}.line_items[{line.position - 1}].properties"
-        attributes += _pairs(item.get("properties"), where, f"line {line.line_id}: ")
+        if properties := item.get("properties"):
+            where = f"line_items[{line.position - 1}].properties"
+            attributes += _pairs(properties, where, f"line {line.line_id}: ")
     return CanonicalRecipient(
         address=_address(address) if address else None,
         email=text(payload.get("email") or payload.get("contact_email") or customer.get("email"), 320),
@@ -242,7 +282,7 @@ def _recipient(
 
 def _pairs(value: Any, path: str, prefix: str) -> list[tuple[str, str]]:
     """Custom attributes: a list of name and value; very old payloads hold an object instead."""
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return [(prefix + text(name, 255), text(told, 5000)) for name, told in value.items()]
     return [(prefix + text(one.get("name"), 255), text(one.get("value"), 5000)) for one in records(value, path)]
 

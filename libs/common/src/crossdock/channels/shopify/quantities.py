@@ -60,6 +60,9 @@ class LineUnits:
 
 def settle_line(counts: LineCounts, refunds: Sequence[RefundedUnits], shipped: Sequence[ShippedUnits]) -> LineUnits:
     """Apply the rules of this module to one line; `refunds` and `shipped` are those of the line."""
+    if not refunds and not shipped:
+        kept = counts.quantity if counts.current is None else min(counts.quantity, max(counts.current, 0))
+        return LineUnits(kept, _fulfilled(counts, kept, ()), ())
     left = min(sum(units.quantity for units in shipped), counts.quantity)
     refunded = sum(units.quantity for units in refunds)
     cancelled = min(_claimed(refunds, "cancel"), counts.quantity - left)
