@@ -10,10 +10,12 @@ import socket
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from sqlalchemy import text
@@ -21,8 +23,9 @@ from sqlalchemy import text
 from crossdock.messaging.transaction import transaction
 from crossdock.service import exporters, tokens
 from crossdock.service.app import Process
-from crossdock.testing.database import TestDatabase
+from crossdock.testing.database import Templates, TestDatabase
 from gateway.main import service
+from gateway.parts import parts_of
 from gateway.settings import Settings
 
 SERVICE_KEY = "a-service-key-of-at-least-32-characters"
@@ -147,42 +150,57 @@ def database(databases: Callable[..., TestDatabase]) -> TestDatabase:
     return databases("gateway")
 
 
+@asynccontextmanager
+async def run_gateway(database: TestDatabase, *, wait_for: str = "/readyz", **settings: Any) -> AsyncIterator[Running]:
+    """Run a gateway on a free port until the end of the block."""
+    port = some_port()
+    url = f"http://127.0.0.1:{port}"
+    values: dict[str, Any] = {
+        "database_url": database.url("gateway"),
+        "broker_url": NO_BROKER,
+        "service_key": SERVICE_KEY,
+        "sealing_keys": made_key(),
+        "bootstrap_api_key": API_KEY,
+        "port": port,
+        "stop_seconds": 2.0,
+    } | settings
+    process = Process(service, Settings(**values))
+    task = asyncio.create_task(process.serve())
+    async with httpx.AsyncClient(
+        base_url=url, headers={"authorization": f"Bearer {API_KEY}"}, timeout=10, trust_env=False
+    ) as client:
+        try:
+            await come_true(lambda: answers(client, wait_for, 200))
+            yield Running(process, client, url)
+        finally:
+            process._stopping.set()
+            await asyncio.wait_for(task, 15)
+
+
 @pytest.fixture
 def start(database: TestDatabase) -> StartGateway:
-    """Start a gateway on this test's database: `async with start(setting=value) as running`."""
-
-    @asynccontextmanager
-    async def running(*, wait_for: str = "/readyz", **settings: Any) -> AsyncIterator[Running]:
-        port = some_port()
-        url = f"http://127.0.0.1:{port}"
-        values: dict[str, Any] = {
-            "database_url": database.url("gateway"),
-            "broker_url": NO_BROKER,
-            "service_key": SERVICE_KEY,
-            "sealing_keys": made_key(),
-            "bootstrap_api_key": API_KEY,
-            "port": port,
-            "stop_seconds": 2.0,
-        } | settings
-        process = Process(service, Settings(**values))
-        task = asyncio.create_task(process.serve())
-        async with httpx.AsyncClient(
-            base_url=url, headers={"authorization": f"Bearer {API_KEY}"}, timeout=10, trust_env=False
-        ) as client:
-            try:
-                await come_true(lambda: answers(client, wait_for, 200))
-                yield Running(process, client, url)
-            finally:
-                process._stopping.set()
-                await asyncio.wait_for(task, 15)
-
-    return running
+    """Start a gateway on this test's own database: `async with start(setting=value) as gateway`."""
+    return partial(run_gateway, database)
 
 
-@pytest.fixture
-async def gateway(start: StartGateway) -> AsyncIterator[Running]:
-    async with start() as running:
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_gateway(templates: Templates) -> AsyncIterator[Running]:
+    """One gateway for the tests of a module, since a start takes longer than most of them."""
+    database = templates.copy(("gateway",))
+    async with run_gateway(database) as running:
         yield running
+    templates.drop(database)
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def gateway(shared_gateway: Running) -> Running:
+    """The module's gateway with empty tables: no channel, no delivery, and the first API key alone."""
+    async with transaction(shared_gateway.process.database) as tx:
+        for table in ("delivery", "delivery_body", "outbox", "credential", "channel"):
+            await tx.run(text(f"DELETE FROM {table}"))
+        await tx.run(text("DELETE FROM api_key WHERE name <> 'bootstrap'"))
+    await parts_of(shared_gateway.process.context).directory.refresh()
+    return shared_gateway
 
 
 async def answers(client: httpx.AsyncClient, path: str, status: int) -> bool:

@@ -13,6 +13,10 @@ from gateway import channels, store, workers
 from gateway.domain.deliveries import first_id_at
 from gateway.sealing import SealingBox
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+alone = pytest.mark.asyncio(loop_scope="function")
+"""For tests that start a gateway of their own: two in one loop would wait for each other's workers at their end."""
+
 SECRETS = {"webhook_secret": "webhook-secret-of-the-shop", "access_token": "token-of-the-shop"}
 
 
@@ -133,6 +137,7 @@ async def test_people_and_strangers_do_not_get_at_tokens(gateway: Any) -> None:
     assert (await gateway.client.get(path, headers=gateway.service_token())).status_code == 404
 
 
+@alone
 async def test_after_a_new_sealing_key_every_secret_is_sealed_with_it_and_still_works(
     start: Any, sealing_key: Callable[..., str]
 ) -> None:
@@ -147,6 +152,7 @@ async def test_after_a_new_sealing_key_every_secret_is_sealed_with_it_and_still_
         assert (await gateway.client.get(path, headers=gateway.service_token())).json()["token"] == "token-of-the-shop"
 
 
+@alone
 async def test_a_secret_whose_key_is_gone_is_told_and_other_channels_go_on(
     start: Any, sealing_key: Callable[..., str]
 ) -> None:
@@ -161,6 +167,7 @@ async def test_a_secret_whose_key_is_gone_is_told_and_other_channels_go_on(
         assert (await gateway.deliver(x_shopify_shop_domain="other-shop.myshopify.com")).status_code == 200
 
 
+@alone
 async def test_a_channel_that_another_process_connects_is_known_within_seconds(
     start: Any, until: Callable[..., Any]
 ) -> None:
@@ -173,6 +180,7 @@ async def test_a_channel_that_another_process_connects_is_known_within_seconds(
         await until(known, 5.0)
 
 
+@alone
 async def test_a_replaced_secret_is_deleted_when_its_time_is_over(start: Any) -> None:
     async with start(secret_overlap_hours=0) as gateway:
         channel = await gateway.connect()

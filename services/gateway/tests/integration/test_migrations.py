@@ -2,9 +2,13 @@
 
 from typing import Any
 
+import pytest
+
 from crossdock.storage.migrations import drift_of
 from crossdock.testing.database import TestDatabase
 from gateway.tables import metadata
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 
 async def test_every_table_of_the_code_has_its_migration(database: TestDatabase) -> None:

@@ -14,6 +14,10 @@ from fastapi.responses import StreamingResponse
 from crossdock.service import errors, tokens
 from crossdock.service.errors import Problem
 
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+alone = pytest.mark.asyncio(loop_scope="function")
+"""For tests that start a gateway of their own: two in one loop would wait for each other's workers at their end."""
+
 
 def bearer(key: str) -> dict[str, str]:
     return {"authorization": f"Bearer {key}"}
@@ -61,6 +65,7 @@ async def test_a_revoked_key_is_refused_at_once(gateway: Any) -> None:
     assert (await gateway.client.delete(f"/v1/api-keys/{row['id']}")).status_code == 404
 
 
+@alone
 async def test_the_first_key_comes_from_the_settings_and_only_while_there_is_none(start: Any) -> None:
     async with start() as gateway:
         assert (await gateway.client.get("/v1/channels")).status_code == 200
@@ -122,6 +127,7 @@ async def orders(free_port: int, service_key: str) -> AsyncIterator[str]:
     await task
 
 
+@alone
 async def test_people_reach_the_services_through_the_gateway(start: Any, orders: str) -> None:
     async with start(order_ingest_url=orders) as gateway:
         listed = await gateway.client.get("/v1/orders", params={"status": "on hold"})
@@ -136,6 +142,7 @@ async def test_people_reach_the_services_through_the_gateway(start: Any, orders:
         assert (missing.status_code, missing.json()["message"]) == (404, "There is no order none.")
 
 
+@alone
 async def test_a_viewer_may_not_act_on_another_service(start: Any, orders: str) -> None:
     async with start(order_ingest_url=orders) as gateway:
         viewer = await make_key(gateway, "viewer")
@@ -149,12 +156,14 @@ async def test_a_service_that_is_away_is_named_in_a_sentence(gateway: Any) -> No
     assert reply.headers["retry-after"]
 
 
+@alone
 async def test_a_service_that_is_slow_is_given_up(start: Any, orders: str) -> None:
     async with start(order_ingest_url=orders, proxy_seconds=0.3) as gateway:
         reply = await gateway.client.get("/v1/orders/slow")
         assert (reply.status_code, reply.json()["code"]) == (504, "service_slow")
 
 
+@alone
 async def test_a_malformed_path_query_or_body_is_no_fault_of_ours(start: Any, orders: str) -> None:
     async with start(order_ingest_url=orders) as gateway:
         for head in (
@@ -179,6 +188,7 @@ async def test_what_nobody_serves_is_404(gateway: Any) -> None:
         assert (await gateway.client.get(path)).status_code == 404
 
 
+@alone
 async def test_the_status_tells_of_every_service_what_waits_and_what_is_parked(start: Any, orders: str) -> None:
     async with start(order_ingest_url=orders) as gateway:
         await gateway.connect()

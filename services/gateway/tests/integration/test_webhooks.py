@@ -10,7 +10,13 @@ from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
+import pytest
+
 from crossdock.contracts.gateway import OrdersWebhookReceived
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+alone = pytest.mark.asyncio(loop_scope="function")
+"""For tests that start a gateway of their own: two in one loop would wait for each other's workers at their end."""
 
 MIB = 2**20
 
@@ -84,6 +90,7 @@ async def test_a_body_changed_by_one_byte_is_refused(gateway: Any) -> None:
     assert (await gateway.deliver(b'{"id":2}', x_shopify_hmac_sha256=signed_for)).status_code == 401
 
 
+@alone
 async def test_while_a_secret_is_replaced_both_are_accepted_and_later_only_the_new_one(start: Any) -> None:
     async with start(secret_overlap_hours=2) as gateway:
         channel = await gateway.connect()
@@ -144,6 +151,7 @@ async def test_reading_stops_soon_after_the_limit_when_no_length_was_announced(g
     writer.close()
 
 
+@alone
 async def test_more_bodies_than_fit_into_memory_are_sent_back_for_later(start: Any) -> None:
     async with start(webhook_memory_bytes=3 * MIB) as gateway:
         await gateway.connect()
