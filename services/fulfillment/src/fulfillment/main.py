@@ -11,5 +11,4 @@ service = Service(
     metadata=tables.metadata,
     router=api.router,
     workers=workers.WORKERS,
-    lifespan=workers.connections,
 )

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
+import pytest
 from sqlalchemy import text
 
 from crossdock.contracts.fulfillment import (
@@ -16,6 +17,7 @@ from crossdock.contracts.fulfillment import (
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.holds import HoldCode, hold
 from crossdock.contracts.order_ingest import RecipientRedacted
+from crossdock.messaging import faults
 from crossdock.messaging.transaction import transaction
 
 DEPOT = UUID(int=8)
@@ -138,6 +140,18 @@ async def test_a_process_that_died_after_sending_adopts_what_it_did(hub: Any) ->
     await hub.pass_time()
     assert kinds(await hub.look()) == [FulfillmentAccepted]
     assert len(hub.requests()) == 1
+
+
+async def test_a_call_that_broke_off_is_looked_for(hub: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    await hub.order(1, SHIRT=1)
+    await hub.order(2, SHIRT=1)
+    with monkeypatch.context() as broken:
+        broken.setitem(faults.armed, "after_send", faults.Fault("raise"))
+        assert await hub.dispatch() == []
+    assert [row["state"] for row in await hub.writes()] == ["sending", "sending"]
+    await hub.pass_time()
+    assert kinds(await hub.look()) == [FulfillmentAccepted, FulfillmentAccepted]
+    assert len(hub.requests()) == 2
 
 
 async def test_two_dispatchers_at_once_send_each_request_once(hub: Any) -> None:

@@ -121,6 +121,15 @@ DECIDE = text("""
         settled_at = CASE WHEN CAST(:state AS text) IN ('done', 'failed') THEN now() END
     WHERE id = :id
 """)
+COUNTS = text("""
+    SELECT (SELECT count(*) FROM write_back WHERE state = 'pending') AS pending,
+           (SELECT count(*) FROM write_back WHERE state = 'failed') AS failed,
+           coalesce(sum(n) FILTER (WHERE state = 'sending'), 0)::int AS sending,
+           coalesce(sum(n) FILTER (WHERE state = 'in_doubt'), 0)::int AS in_doubt,
+           coalesce(sum(people), 0)::int AS needs_person
+    FROM (SELECT state, count(*) AS n, count(*) FILTER (WHERE needs_person) AS people FROM write_back
+          WHERE state IN ('sending', 'in_doubt') GROUP BY state) AS unsettled
+""")
 SHOWN = """
     SELECT w.id, w.kind, w.order_id, w.channel_id, c.name AS channel, w.revision, w.shipment_id, w.package_ref, w.state,
            w.attempt, w.look_count, w.needs_person, w.external_id, w.reason, w.evidence, w.created_at, w.next_at,
@@ -247,6 +256,11 @@ async def lock_write(tx: Tx, write_id: UUID) -> Row[Any]:
 async def decide(tx: Tx, write_id: UUID, state: str, reason: str, evidence: dict[str, Any]) -> None:
     """Write what a person decided of a write."""
     await tx.run(DECIDE, id=write_id, state=state, reason=reason, evidence=evidence)
+
+
+async def counts(tx: Tx) -> Row[Any]:
+    """How many writes are pending, sending, in_doubt, failed, and in doubt with needs_person; by partial indexes."""
+    return (await tx.rows(COUNTS))[0]
 
 
 async def writes_of(tx: Tx, order_id: UUID) -> Sequence[Row[Any]]:
