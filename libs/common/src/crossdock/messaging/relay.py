@@ -78,6 +78,7 @@ class Relay:
             if loop.time() >= next_scan:
                 next_scan = loop.time() + SCAN_SECONDS
                 await self._guarded(self._scan)
+                await self._guarded(self._measure)
 
     async def stop(self, seconds: float = 5.0) -> None:
         """Publish what is in memory, then end; the rest is in the outbox for the next process."""
@@ -131,6 +132,9 @@ class Relay:
         await self._release_due()
         while await self._publish_lost() == WINDOW:
             self._beat()
+
+    async def _measure(self) -> None:
+        """Tell what lies in the tables, above all while the broker is away."""
         async with transaction(self._database) as tx:
             telemetry.stored(await outbox.state(tx))
 

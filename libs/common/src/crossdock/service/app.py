@@ -226,7 +226,7 @@ class Process:
 
     async def _turn(self, worker: Worker) -> None:
         """One worker's loop: an error is logged and waited out, never the end of the loop."""
-        beat = self.health.beat(worker.name)
+        beat = self.health.beat(worker.name, idle=worker.seconds)
         while not self._stopping.is_set():
             beat()
             more = False

@@ -1,7 +1,6 @@
 """Where metrics and traces go: Prometheus text at /metrics, traces by OTLP when an endpoint is set."""
 
 from opentelemetry import metrics, trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.resources import Resource
@@ -15,6 +14,9 @@ def configure(service: str, otlp_endpoint: str) -> None:
     resource = Resource.create({"service.name": f"crossdock-{service}"})
     metrics.set_meter_provider(MeterProvider([PrometheusMetricReader()], resource=resource))
     if otlp_endpoint:
+        # 4 MB that a process without an endpoint is spared.
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
         provider = TracerProvider(resource=resource)
         provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(f"{otlp_endpoint.rstrip('/')}/v1/traces")))
         trace.set_tracer_provider(provider)
