@@ -1,10 +1,17 @@
 """The one error model of every HTTP API: what went wrong, and what to do next."""
 
+import logging
+
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
+
+from crossdock.messaging.failures import Verdict, explain, judge
+
+log = logging.getLogger(__name__)
 
 
 class ErrorBody(BaseModel):
@@ -45,6 +52,16 @@ def install(app: FastAPI) -> None:
     async def http_error(_: Request, error: HTTPException) -> JSONResponse:
         body = ErrorBody(code=f"http_{error.status_code}", message=str(error.detail))
         return JSONResponse(body.model_dump(), error.status_code, error.headers)
+
+    @app.exception_handler(SQLAlchemyError)
+    @app.exception_handler(OSError)
+    async def away(_: Request, error: Exception) -> JSONResponse:
+        if judge(error) is Verdict.MESSAGE:
+            raise error
+        log.warning("a request was answered 503: %s", explain(error))
+        message = "The service cannot reach its database, or it does not answer."
+        body = ErrorBody(code="database_away", message=message, next="Try again in a moment; see `crossdock status`.")
+        return JSONResponse(body.model_dump(), 503, {"retry-after": "5"})
 
     @app.exception_handler(RequestValidationError)
     async def invalid(_: Request, error: RequestValidationError) -> JSONResponse:
