@@ -1,6 +1,8 @@
 """What the deployment files say, as the tools that read them see it."""
 
 import importlib.util
+import re
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -48,3 +50,40 @@ def overlay(check_deploy: Any) -> Callable[[str], list[dict[str, Any]]]:
         return objects
 
     return build
+
+
+# In a process of its own: the provider of metrics can be installed only once. Instruments are caught as they are made,
+# wherever in a service that is.
+EXPORT = """
+import importlib
+from crossdock.service import exporters, telemetry
+
+made = [each for each in vars(telemetry).values() if type(each).__module__.startswith("opentelemetry.metrics")]
+
+def caught(make):
+    def instrument(*arguments, **options):
+        made.append(make(*arguments, **options))
+        return made[-1]
+    return instrument
+
+for kind in ("counter", "up_down_counter", "histogram", "gauge"):
+    setattr(telemetry.meter, f"create_{kind}", caught(getattr(telemetry.meter, f"create_{kind}")))
+
+from crossdock.cli.stack import PACKAGES
+
+for package in PACKAGES.values():
+    importlib.import_module(f"{package}.main")
+exporters.configure("example", "")
+for instrument in made:
+    for verb in ("add", "record", "set"):
+        if hasattr(instrument, verb):
+            getattr(instrument, verb)(1)
+print(exporters.prometheus_text().decode())
+"""
+
+
+@pytest.fixture(scope="session")
+def exported() -> set[str]:
+    """The name of every series that a service can export, as Prometheus sees it."""
+    text = subprocess.run([sys.executable, "-c", EXPORT], capture_output=True, text=True, check=True).stdout
+    return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}

@@ -2,34 +2,10 @@
 
 import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-# In a process of its own: the provider of metrics can be installed only once.
-EXPORT = """
-import gateway.metrics
-from crossdock.service import exporters, telemetry
-
-exporters.configure("example", "")
-for module in (telemetry, gateway.metrics):
-    for instrument in vars(module).values():
-        if type(instrument).__module__.startswith("opentelemetry.metrics"):
-            for verb in ("add", "record", "set"):
-                if hasattr(instrument, verb):
-                    getattr(instrument, verb)(1)
-print(exporters.prometheus_text().decode())
-"""
-
-
-@pytest.fixture(scope="module")
-def exported() -> set[str]:
-    """The name of every series that a service can export."""
-    text = subprocess.run([sys.executable, "-c", EXPORT], capture_output=True, text=True, check=True).stdout
-    return {re.split(r"[{ ]", line)[0] for line in text.splitlines() if line and not line.startswith("#")}
 
 
 @pytest.fixture

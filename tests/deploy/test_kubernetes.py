@@ -7,14 +7,16 @@ from typing import Any
 import pytest
 
 from crossdock.cli.stack import SERVICES
-from crossdock.service.settings import ServiceSettings
+from fulfillment.dispatcher import TURN_SECONDS
+from fulfillment.settings import Settings as Fulfillment
 
 Overlay = Callable[[str], list[dict[str, Any]]]
 WORKLOADS = ("Deployment", "StatefulSet", "Job", "CronJob")
-HTTP_STOP_SECONDS = 5
+CLOSE_SECONDS = 5
+"""What closing the connections may take once the work is done."""
 
 
-@pytest.fixture(params=["dev", "production"])
+@pytest.fixture(params=["dev", "production", "operators"])
 def objects(request: pytest.FixtureRequest, overlay: Overlay) -> list[dict[str, Any]]:
     """Every object of one overlay."""
     return overlay(request.param)
@@ -37,6 +39,14 @@ def pods(objects: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
 def of_kind(objects: list[dict[str, Any]], kind: str) -> dict[str, dict[str, Any]]:
     """The objects of a kind by name."""
     return {each["metadata"]["name"]: each for each in objects if each["kind"] == kind}
+
+
+def stop_seconds(objects: list[dict[str, Any]], service: str) -> float:
+    """How long a service may take to stop, as its process is told."""
+    (common,) = (each["data"] for name, each in of_kind(objects, "ConfigMap").items() if "-settings" in name)
+    container = template_of(of_kind(objects, "Deployment")[f"crossdock-{service}"])["spec"]["containers"][0]
+    own = {entry["name"]: entry.get("value") for entry in container["env"]}
+    return float(own.get("CROSSDOCK_STOP_SECONDS") or common["CROSSDOCK_STOP_SECONDS"])
 
 
 def test_every_pod_satisfies_the_restricted_pod_security_standard(objects: list[dict[str, Any]]) -> None:
@@ -86,8 +96,26 @@ def test_a_service_is_alive_by_its_loops_and_ready_by_its_servers(objects: list[
 def test_a_pod_is_given_the_time_that_an_orderly_stop_takes(objects: list[dict[str, Any]], service: str) -> None:
     spec = template_of(of_kind(objects, "Deployment")[f"crossdock-{service}"])["spec"]
     wait = int(spec["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][1])
-    stop = ServiceSettings.model_fields["stop_seconds"].default
-    assert spec["terminationGracePeriodSeconds"] > wait + stop + HTTP_STOP_SECONDS
+    assert spec["terminationGracePeriodSeconds"] > wait + stop_seconds(objects, service) + CLOSE_SECONDS
+
+
+def test_a_stop_lets_calls_to_the_outside_end_instead_of_leaving_them_in_doubt(objects: list[dict[str, Any]]) -> None:
+    call = Fulfillment.model_fields["call_seconds"].default
+    assert stop_seconds(objects, "fulfillment") > TURN_SECONDS + call + CLOSE_SECONDS
+
+
+def test_callers_have_longest_to_learn_that_a_gateway_goes(objects: list[dict[str, Any]]) -> None:
+    deployments = of_kind(objects, "Deployment")
+    waits = {
+        service: int(
+            template_of(deployments[f"crossdock-{service}"])["spec"]["containers"][0]["lifecycle"]["preStop"]["exec"][
+                "command"
+            ][1]
+        )
+        for service in SERVICES
+    }
+    assert max(waits, key=lambda service: waits[service]) == "gateway"
+    assert min(waits.values()) >= 5
 
 
 def test_a_service_address_leads_to_its_service_pods_and_never_to_a_job(objects: list[dict[str, Any]]) -> None:
@@ -128,10 +156,16 @@ def test_every_service_migrates_and_declares_with_its_own_image(objects: list[di
         assert template_of(job)["spec"]["containers"][0]["image"] == image
 
 
-def test_a_drain_is_never_blocked_and_never_takes_every_gateway(objects: list[dict[str, Any]]) -> None:
+def test_a_drain_is_never_blocked_and_takes_one_pod_of_a_service_at_a_time(objects: list[dict[str, Any]]) -> None:
+    labels = {name: template["metadata"]["labels"] for name, template in pods(objects)}
     budgets = of_kind(objects, "PodDisruptionBudget")
-    assert budgets.keys() == {"crossdock-gateway"}
-    assert budgets["crossdock-gateway"]["spec"]["maxUnavailable"] == 1
+    for service in SERVICES:
+        spec = budgets[f"crossdock-{service}"]["spec"]
+        selector = spec["selector"]["matchLabels"].items()
+        assert {pod for pod, own in labels.items() if selector <= own.items()} == {f"Deployment crossdock-{service}"}
+        # A number that must stay available would block every drain where there is one pod.
+        assert spec["maxUnavailable"] == 1
+        assert spec["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
 
 
 def test_the_world_reaches_webhooks_and_api_of_the_gateway_and_nothing_else(overlay: Overlay) -> None:

@@ -40,7 +40,7 @@ def run_make_env(root: Path, *arguments: str) -> subprocess.CompletedProcess[str
 
 
 def test_no_file_names_a_registry(files: list[Path]) -> None:
-    known = re.compile(r"(^|\.)(k8s\.io|kubernetes\.io|example\.com)$")
+    known = re.compile(r"(^|\.)(k8s\.io|kubernetes\.io|example\.com|coreos\.com|rabbitmq\.com|cnpg\.io)$")
     for path in files:
         hosts = re.findall(r"(?<![\w./-])(?:[\w-]+\.)+(?:io|com|org|net|dev|cloud)(?![\w-])", path.read_text())
         assert [host for host in hosts if not known.search(host)] == [], path
@@ -73,7 +73,7 @@ def test_compose_takes_every_secret_from_the_environment_and_has_no_default(root
         assert re.fullmatch(r"\$\{\w+:\?set it, or run deploy/docker/make-env\}", value), where
 
 
-@pytest.mark.parametrize("name", ["dev", "production"])
+@pytest.mark.parametrize("name", ["dev", "production", "operators"])
 def test_containers_take_every_secret_from_a_secret(overlay: Overlay, name: str) -> None:
     for each in overlay(name):
         for container in containers(each):
@@ -82,11 +82,12 @@ def test_containers_take_every_secret_from_a_secret(overlay: Overlay, name: str)
                     assert "secretKeyRef" in entry["valueFrom"], entry
 
 
-def test_production_brings_no_secret_of_its_own(overlay: Overlay) -> None:
-    assert [each for each in overlay("production") if each["kind"] == "Secret"] == []
+@pytest.mark.parametrize("name", ["production", "operators"])
+def test_production_brings_no_secret_of_its_own(overlay: Overlay, name: str) -> None:
+    assert [each for each in overlay(name) if each["kind"] == "Secret"] == []
 
 
-@pytest.mark.parametrize("name", ["dev", "production"])
+@pytest.mark.parametrize("name", ["dev", "production", "operators"])
 def test_a_service_reads_its_own_secrets_and_no_others(overlay: Overlay, name: str) -> None:
     for each in overlay(name):
         service = each["metadata"].get("labels", {}).get("app.kubernetes.io/name")
@@ -103,14 +104,32 @@ def test_a_service_reads_its_own_secrets_and_no_others(overlay: Overlay, name: s
 
 
 def test_the_template_names_every_secret_that_production_reads(root: Path, overlay: Overlay) -> None:
-    template = {
-        (each["metadata"]["name"], key)
-        for each in yaml.safe_load_all((root / "deploy/k8s/secrets.example.yaml").read_text())
-        for key in each["stringData"]
-    }
+    template = secrets_in(root / "deploy/k8s/secrets.example.yaml")
     bootstrap = {key for key in template if key[0] == "crossdock-bootstrap"}
-    assert {key for each in overlay("production") for key in read_by(each)} == template - bootstrap
-    assert {key for each in overlay("dev") for key in read_by(each) if key[0].startswith("crossdock-")} == template
+    scaler = {key for key in template if key[0] == "crossdock-scaler"}
+    assert bootstrap
+    assert scaler
+    read = {name: {key for each in overlay(name) for key in read_by(each)} for name in ("production", "dev")}
+    assert read["production"] == template - bootstrap - scaler
+    assert {key for key in read["dev"] if key[0].startswith("crossdock-")} == template - scaler
+
+
+def test_the_templates_name_every_secret_that_the_operators_read(root: Path, overlay: Overlay) -> None:
+    folder = root / "deploy/k8s"
+    servers = secrets_in(folder / "overlays/operators/secrets.example.yaml")
+    objects = overlay("operators")
+    read = {key for each in objects for key in read_by(each)}
+    for each in objects:
+        match each["kind"]:
+            case "TriggerAuthentication":
+                read |= {(target["name"], target["key"]) for target in each["spec"]["secretTargetRef"]}
+            case "User":
+                name = each["spec"]["importCredentialsSecret"]["name"]
+                read |= {(name, "username"), (name, "password")}
+            case "Cluster":
+                name = each["spec"]["superuserSecret"]["name"]
+                read |= {(name, "username"), (name, "password")}
+    assert read == secrets_in(folder / "secrets.example.yaml") | servers
 
 
 def test_make_env_writes_every_secret_that_the_dev_overlay_reads(overlay: Overlay) -> None:
@@ -177,6 +196,12 @@ def test_the_overlay_gets_what_make_env_wrote_byte_for_byte(overlay: Overlay) ->
     secret = next(each for each in overlay("dev") if each["metadata"]["name"] == "crossdock-bootstrap")
     passwords = json.loads(base64.b64decode(secret["data"]["CROSSDOCK_ROLE_PASSWORDS"]))
     assert len(passwords) == 2 * len(SERVICES)
+
+
+def secrets_in(template: Path) -> set[tuple[str, str]]:
+    """The (Secret, key) pairs of a template."""
+    secrets = yaml.safe_load_all(template.read_text())
+    return {(each["metadata"]["name"], key) for each in secrets if each for key in each["stringData"]}
 
 
 def containers(each: dict[str, Any]) -> list[dict[str, Any]]:

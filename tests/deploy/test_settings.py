@@ -89,7 +89,7 @@ def test_a_job_names_the_setting_it_lacks(
         assert f"Set CROSSDOCK_{absent.removesuffix('S')}" in result.output
 
 
-@pytest.mark.parametrize("name", ["dev", "production"])
+@pytest.mark.parametrize("name", ["dev", "production", "operators"])
 @pytest.mark.parametrize("service", SERVICES)
 def test_kubernetes_gives_a_service_settings_that_it_can_start_with(overlay: Overlay, name: str, service: str) -> None:
     objects = overlay(name)
@@ -110,7 +110,7 @@ def test_kubernetes_gives_a_service_settings_that_it_can_start_with(overlay: Ove
     assert int(plain["CROSSDOCK_PORT"]) == container["ports"][0]["containerPort"]
 
 
-@pytest.mark.parametrize("name", ["dev", "production"])
+@pytest.mark.parametrize("name", ["dev", "production", "operators"])
 def test_kubernetes_hands_the_jobs_exactly_what_they_ask_for(overlay: Overlay, name: str) -> None:
     jobs = [each for each in overlay(name) if each["kind"] in ("Job", "CronJob")]
     assert len([job for job in jobs if job["kind"] == "Job"]) >= 2 * len(SERVICES)
