@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, Client, saved
 from crossdock.cli.setup import SettingMissing
-from crossdock.cli.stack import make_stack
+from crossdock.cli.stack import make_stack, with_broker_credentials
 from crossdock.local import files, supervisor
 from crossdock.local.packages import PackagesUnavailable
 from crossdock.local.processes import StartFailed
@@ -274,7 +274,7 @@ def maintain() -> None:
 
 def _management_url() -> str:
     if url := os.environ.get("CROSSDOCK_MANAGEMENT_URL"):
-        return url
+        return with_broker_credentials(url, os.environ.get("CROSSDOCK_BROKER_URL", ""))
     found = files.read_json(run_dir() / "client.json").get("management_url")
     if not found:
         raise SettingMissing("Set CROSSDOCK_MANAGEMENT_URL: the broker's management API, with user and password.")

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from sqlalchemy import make_url
 
@@ -59,11 +59,10 @@ class Stack:
     def client(self) -> dict[str, str]:
         """What the command line needs to speak to the running system."""
         broker = self.servers.broker
-        vhost = urlsplit(broker.amqp_url).path
         return {
             "url": self.gateway_url,
             "api_key": self.secret("api key"),
-            "management_url": _with_credentials(broker.management_url, broker.user, broker.password) + vhost,
+            "management_url": with_broker_credentials(broker.management_url, broker.amqp_url),
         } | ({"sandbox_url": self.sandbox_url} if self.sandbox else {})
 
     def stages(self) -> list[list[Process]]:
@@ -152,6 +151,10 @@ def _python(
     )
 
 
-def _with_credentials(url: str, user: str, password: str) -> str:
-    scheme, _, rest = url.partition("://")
-    return f"{scheme}://{user}:{password}@{rest}"
+def with_broker_credentials(management_url: str, amqp_url: str) -> str:
+    """The management API's URL with the user, password and virtual host of the AMQP URL, unless it has its own user."""
+    there, broker = urlsplit(management_url), urlsplit(amqp_url)
+    if there.username or not broker.username:
+        return management_url
+    user = broker.netloc.rpartition("@")[0]
+    return urlunsplit(there._replace(netloc=f"{user}@{there.netloc}", path=there.path.rstrip("/") + broker.path))
