@@ -247,7 +247,7 @@ async def hub(place: TestDatabase, bench: HandlerBench, sandbox: Sandbox) -> Asy
     access = KnownAccess(sandbox.url)
     url = place.url("fulfillment")
     settings = Settings(
-        database_url=url, broker_url="amqp://127.0.0.1", service_key="k" * 32, call_seconds=2.0, look_seconds=0.0
+        database_url=url, broker_url="amqp://127.0.0.1", service_key="k" * 32, call_seconds=5.0, look_seconds=0.0
     )
     made = Hub(bench, Context(settings, bench.database, access, Health()), sandbox, access)
     await made.connect()
