@@ -12,6 +12,7 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
 from sqlalchemy import MetaData, text
 
@@ -35,6 +36,15 @@ from crossdock.storage.engine import Database, open_database, pool_size
 DAY_SECONDS = 86_400.0
 GC_THRESHOLD = 20_000
 MANDATORY = frozenset(event.type for event in EVENTS.values() if event.consumers)
+UNMEASURED = ("/webhooks/", "/healthz", "/readyz", "/metrics")
+HTTP_TELEMETRY: TelemetryConfig = {
+    "metrics": True,
+    "exclude": lambda scope: scope.get("path", "").startswith(UNMEASURED),  # the gateway's door measures itself
+    "tracing": False,  # a span of FastAPI carries the whole query, in which somebody may look for a person
+    "operation_spans": False,
+    "logs": False,
+    "auto_configure": False,
+}
 log = logging.getLogger(__name__)
 
 
@@ -121,7 +131,7 @@ class Process:
         return BatchRunner(processor, stream, size=size, beat=beat, room=self.relay.room)
 
     def _application(self) -> FastAPI:
-        app = FastAPI(title=f"Crossdock {self.service.name}")
+        app = FastAPI(title=f"Crossdock {self.service.name}", telemetry=HTTP_TELEMETRY)
         errors.install(app)
         app.include_router(self._health_routes())
         guard = Depends(tokens.required(self.settings.service_key.get_secret_value(), self.service.name))

@@ -122,6 +122,17 @@ def followed(parent: str, member: object) -> str:
         return _context_of(span)
 
 
+@contextmanager
+def serving(name: str) -> Iterator[None]:
+    """A request from outside, which begins a trace; with tracing on, a SERVER span."""
+    if not tracing():
+        yield
+        return
+    with _ended(tracer.start_span(name, Context(), SpanKind.SERVER)) as span:
+        with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+            yield
+
+
 class Call:
     """A call to the outside. `trace` is the trace context of what follows from it."""
 

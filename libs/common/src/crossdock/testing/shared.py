@@ -1,0 +1,76 @@
+"""The whole product as real processes on the servers of a test run, in a database and a virtual host of its own."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from secrets import token_hex
+from typing import TypeVar
+
+import httpx
+from prometheus_client.parser import text_string_to_metric_families
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from crossdock.cli.stack import SERVICES, Stack
+from crossdock.local import files, servers
+from crossdock.local.servers import Broker
+from crossdock.storage.engine import async_url
+from crossdock.storage.roles import quoted, roles_of
+from crossdock.testing.servers import fresh_vhost
+from crossdock.testing.system import System
+
+T = TypeVar("T")
+
+
+@contextmanager
+def shared_system(folder: Path, postgres_url: str, broker: Broker, settings: Mapping[str, str]) -> Iterator[System]:
+    """Start the five services and the sandbox, every service with `settings` (names without their prefix); its logs are
+    in `folder`/logs. Servers that are shared must not be broken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    database = f"whole_{token_hex(4)}"
+    with ExitStack() as ending:
+        vhost = ending.enter_context(fresh_vhost(broker))
+        where = {
+            "CROSSDOCK_POSTGRES_ADMIN_URL": postgres_url,
+            "CROSSDOCK_BROKER_URL": vhost,
+            "CROSSDOCK_MANAGEMENT_URL": broker.management_url,
+        }
+        chosen = servers.choose_servers(folder, lambda _: None, where)
+        ports = files.ports(folder, (*SERVICES, "sandbox"))
+        system = System(Stack(folder, chosen, ports, sandbox=True, database=database), folder)
+        for service in SERVICES:
+            system.configure(service, **settings)
+        ending.callback(asyncio.run, _drop(postgres_url, database))
+        ending.callback(system.end)
+        system.begin()
+        yield system
+
+
+async def _drop(postgres_url: str, database: str) -> None:
+    engine = create_async_engine(async_url(postgres_url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as connection:
+        await connection.execute(text(f"DROP DATABASE IF EXISTS {quoted(database)} WITH (FORCE)"))
+        for service in SERVICES:
+            for role in (roles_of(database, service).owner, roles_of(database, service).runtime):
+                await connection.execute(text(f"DROP ROLE IF EXISTS {quoted(role)}"))
+    await engine.dispose()
+
+
+def eventually(found: Callable[[], T], seconds: float = 60.0) -> T:
+    """What `found` returns once it is true. Fails after `seconds`."""
+    end = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < end, f"it did not come within {seconds:g} s"
+        time.sleep(0.2)
+    return value
+
+
+def metric(url: str, name: str, **labels: str) -> float | None:
+    """The sum of a metric of the process at `url` over all samples with these labels (dots as underscores), or None
+    when there is none; `name` as Prometheus knows it."""
+    text_ = httpx.get(f"{url}/metrics", timeout=10, trust_env=False).text
+    samples = [sample for family in text_string_to_metric_families(text_) for sample in family.samples]
+    found = [one.value for one in samples if one.name == name and labels.items() <= one.labels.items()]
+    return sum(found) if found else None
