@@ -71,6 +71,7 @@ async def gateway(system: System, size: Size, report: Report) -> None:
     report.add(Line(f"the same at half of it, {whole(half)}/s", shown, "", "", "p99 < 50 ms", p99.median < 50))
     _memory(report, "gateway", webhooks.memory(doors))
     system.stop(doors.ours, doors.signature_only)
+    await system.purge()
 
 
 async def reserve(system: System, size: Size, report: Report) -> None:

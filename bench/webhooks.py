@@ -70,6 +70,8 @@ async def open_doors(system: System) -> Doors:
 async def run_round(system: System, doors: Doors, name: str, seconds: float, rate: float | None = None) -> Accepted:
     """One load on one of the two doors; then check what was stored. Raises Wrong."""
     async with system.sql() as sql:
+        await until(lambda: _published(system), "the publishing of what came before", seconds=60)
+        await system.purge()
         await sql.execute(EMPTY)
         await sql.execute("CHECKPOINT")
         child = doors.ours if name == "ours" else doors.signature_only
@@ -86,7 +88,6 @@ async def run_round(system: System, doors: Doors, name: str, seconds: float, rat
             if not queues or any(depth != stored for depth in queues.values()):
                 raise Wrong(f"{stored} deliveries are stored, and the subscribers hold {queues}")
         cpu = per_message(before, system.cpu(service=child), told["requests"])
-    await system.purge()
     return Accepted(round(told["per_second"], 1), round(told["p50_ms"], 2), round(told["p99_ms"], 2), cpu)
 
 
