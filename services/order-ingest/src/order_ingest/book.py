@@ -1,7 +1,7 @@
 """The orders that one transaction has locked: steps are taken one by one, and everything is written once at the end."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -50,7 +50,7 @@ class Book:
         if not step.taken:
             return
         old = self._rows[order_id]
-        self._rows[order_id] = row = replace(old, order=step.order, source=step.source or old.source)
+        self._rows[order_id] = row = old._replace(order=step.order, source=step.source or old.source)
         self._changed.add(order_id)
         if step.recipient is not None:
             self.recipients[order_id] = step.recipient

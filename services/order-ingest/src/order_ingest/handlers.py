@@ -1,6 +1,7 @@
 """Every message that order-ingest reacts to. Each handler loads, folds the events one by one, saves and publishes."""
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from typing import Any
 
 from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
@@ -160,12 +161,20 @@ async def set_aside(tx: Tx, unread: Sequence[tuple[OrdersWebhookReceived, list[s
 def parse(event: OrdersWebhookReceived) -> Sequence[Parsed]:
     """Read a delivery through its channel's connector. Raises Poison when there is none."""
     try:
-        source = connector(event.channel_kind)
+        source = webhooks_of(event.channel_kind)
     except UnknownChannelKind as problem:
         raise Poison(event, f"{problem}: install the connector and replay the message") from None
-    if not isinstance(source, WebhookSource):
+    if source is None:
         raise Poison(event, f"Channels of kind {event.channel_kind} take no webhooks")
     return source.parse(event.topic, event.body)
+
+
+@cache
+def webhooks_of(kind: str) -> WebhookSource | None:
+    """The connector of a kind, if its channels send webhooks; kept, because it takes as long as reading an order to
+    find out. Raises UnknownChannelKind."""
+    source = connector(kind)
+    return source if isinstance(source, WebhookSource) else None
 
 
 def key_of(event: OrdersWebhookReceived, order: Told) -> Key:

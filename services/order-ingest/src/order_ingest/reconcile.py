@@ -8,7 +8,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 from uuid import UUID
@@ -234,7 +233,7 @@ async def _apply(tx: Tx, feed: Feed, answers: Mapping[str, Answer]) -> int:
     for (_, name), row in rows.items():
         seen = fold.observe(row.order, channel.observing)
         book.take(row.order_id, seen, cause)
-        step = _step(replace(row, order=seen.order), told[name], book)
+        step = _step(row._replace(order=seen.order), told[name], book)
         book.take(row.order_id, step, cause)
         found += step.taken
     await book.save(whole=True)
@@ -249,6 +248,6 @@ def _key(feed: Feed, external_id: str, answer: Answer) -> Key:
 def _step(row: Row, answer: Answer, book: Book) -> Step:
     if isinstance(answer, Arrival):
         step = fold.take_snapshot(row.order, row.source, book.recipients.get(row.order_id), answer)
-        return replace(step, notes=(Note("found"), *step.notes)) if step.taken else step
+        return step._replace(notes=(Note("found"), *step.notes)) if step.taken else step
     log.warning("order %s was found and could not be read: %s", row.order_id, answer)
     return Step(row.order, taken=row.fresh, notes=(Note("found"), Note("never_read")))

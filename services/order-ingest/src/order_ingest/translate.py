@@ -7,7 +7,7 @@ from crossdock.channels.model import CanonicalOrder, CanonicalRecipient
 from crossdock.channels.protocols import OrderRef
 from crossdock.contracts import holds as catalogue
 from crossdock.contracts import order_ingest as told
-from crossdock.contracts.base import Money, OrderScoped
+from crossdock.contracts.base import OrderScoped
 from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched
 from crossdock.contracts.inventory import ReservationEvent, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
@@ -201,31 +201,33 @@ def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderSc
 def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.OrderState:
     """The whole state of an order."""
     published, wanted, currency = order.published, order.wanted, source.currency
-    return STATES[kind](
-        order_id=row.order_id,
-        channel_id=row.channel_id,
-        channel_kind=row.channel_kind,
-        external_id=row.external_id,
-        number=source.number,
-        placed_at=source.placed_at,
-        order_version=published.order_version,
-        content_version=published.content_version,
-        total=Money(amount=source.total, currency=currency),
-        lines=tuple(
-            told.OrderLine(
-                line_id=line.line_id,
-                position=line.position,
-                listing_id=line.listing_id,
-                sku=line.sku,
-                title=line.title,
-                quantity=line.quantity,
-                wanted=wanted.get(line.line_id, 0),
-                requires_shipping=line.requires_shipping,
-                unit_price=Money(amount=line.unit_price, currency=currency),
-            )
-            for line in source.lines
-        ),
-        holds=tuple(told_hold(hold) for hold in holds_of(order, published.content_version)),
-        cancelled=order.cancelled,
-        answered_revision=order.answered,
+    return STATES[kind].model_validate(
+        {
+            "order_id": row.order_id,
+            "channel_id": row.channel_id,
+            "channel_kind": row.channel_kind,
+            "external_id": row.external_id,
+            "number": source.number,
+            "placed_at": source.placed_at,
+            "order_version": published.order_version,
+            "content_version": published.content_version,
+            "total": {"amount": source.total, "currency": currency},
+            "lines": tuple(
+                {
+                    "line_id": line.line_id,
+                    "position": line.position,
+                    "listing_id": line.listing_id,
+                    "sku": line.sku,
+                    "title": line.title,
+                    "quantity": line.quantity,
+                    "wanted": wanted.get(line.line_id, 0),
+                    "requires_shipping": line.requires_shipping,
+                    "unit_price": {"amount": line.unit_price, "currency": currency},
+                }
+                for line in source.lines
+            ),
+            "holds": tuple(told_hold(hold) for hold in holds_of(order, published.content_version)),
+            "cancelled": order.cancelled,
+            "answered_revision": order.answered,
+        }
     )

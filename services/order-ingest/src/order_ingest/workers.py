@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-from dataclasses import replace
 from uuid import UUID
 
 from crossdock.channels.errors import Retryable
@@ -74,7 +73,7 @@ def _step(row: Row, book: Book, wanted: Refetch, answer: Answer) -> Step:
     if arrival is None and not step.order.refetching:
         log.warning("order %s was not read again: %s", wanted.order_id, answer or "its channel does not know it")
         unread = fold.Note("never_read" if row.source is None else "unread")
-        return replace(step, notes=(*step.notes, unread))
+        return step._replace(notes=(*step.notes, unread))
     return step
 
 

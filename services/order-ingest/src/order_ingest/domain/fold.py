@@ -4,9 +4,9 @@ Facts may come in any order and more than once. Every change of what others see 
 `order_version`, and a rising `content_version` when the content changed and only then.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from order_ingest.domain.content import content_of, meaning_of, wanted_of
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, holds_of
@@ -39,8 +39,7 @@ class Note:
     refund: Refund | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """The outcome of one fact. `taken` says whether it changed anything; `state` is the event to publish with the
     order as it is now; `source` and `recipient` replace what was kept beside the order."""
 
@@ -94,7 +93,8 @@ def take_snapshot(order: Order, old: Snapshot | None, known: Recipient | None, n
     """The newest `updated_at` wins; a tie that says something else is read again from the channel. `old` and `known`
     are the snapshot and the recipient that are kept."""
     if old is None or new.snapshot.updated_at > old.updated_at:
-        return _adopt(order._replace(arrived_meanwhile=order.refetching), order, old, known, new)
+        base = order._replace(arrived_meanwhile=True) if order.refetching else order
+        return _adopt(base, order, old, known, new)
     if new.snapshot.updated_at < old.updated_at:
         return Step(order)
     if new.recipient == known and meaning_of(new.snapshot) == meaning_of(old):
@@ -113,7 +113,7 @@ def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, ans
     if answer is None or (old is not None and answer.snapshot.updated_at < old.updated_at):
         return Step(done, taken=True)
     step = _adopt(done, order, old, known, answer)
-    return replace(step, notes=(Note("read_again"), *step.notes))
+    return step._replace(notes=(Note("read_again"), *step.notes))
 
 
 def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None) -> Step:
@@ -148,7 +148,7 @@ def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | 
     )
     fresh = _fresh_refunds(before, new) if before.ours else ()
     step = publish_state(before, after, changed=changed, notes=_arrival_notes(before, after, recorded, fresh))
-    return replace(step, source=source, recipient=new.recipient if recorded else None, refunds=fresh)
+    return step._replace(source=source, recipient=new.recipient if recorded else None, refunds=fresh)
 
 
 def _arrival_notes(before: Order, after: Order, recorded: bool, fresh: tuple[Refund, ...]) -> tuple[Note, ...]:

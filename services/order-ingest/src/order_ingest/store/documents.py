@@ -77,20 +77,19 @@ def _line(line: Document) -> Line:
 
 
 START = Order()
-PLAIN = tuple(
-    name for name in Order._fields if name not in ("refetching", "arrived_meanwhile", "requested", "rejected")
-)
-"""Fields that are JSON as they are (orjson writes dataclasses); `requested` and `rejected` are keyed by number, the
-other two are columns of their own."""
+BY_NUMBER = ("requested", "rejected")
+"""Keyed by number, which JSON has not; all other fields are JSON as they are (orjson writes dataclasses)."""
+COLUMNS_OF_THEIR_OWN = ("refetching", "arrived_meanwhile")
 
 
 def progress_document(order: Order) -> dict[str, Any]:
     """What became of the order; what is still as it began is left out."""
-    document = {name: value for name in PLAIN if (value := getattr(order, name)) != getattr(START, name)}
-    if order.requested:
-        document["requested"] = {str(revision): value for revision, value in order.requested.items()}
-    if order.rejected:
-        document["rejected"] = {str(revision): value for revision, value in order.rejected.items()}
+    document: dict[str, Any] = {}
+    values: tuple[Any, ...] = order
+    for name, value, start in zip(Order._fields, values, START, strict=True):
+        if value is start or value == start or name in COLUMNS_OF_THEIR_OWN:
+            continue
+        document[name] = {str(key): one for key, one in value.items()} if name in BY_NUMBER else value
     return document
 
 

@@ -1,9 +1,9 @@
 """Orders, their recipients and their timelines: loaded and saved by the batch, in a fixed number of statements."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Row as SqlRow
@@ -91,8 +91,7 @@ class Key:
     external_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One order as stored, locked. `source` is None where none has come or it was not loaded; `fresh`: not stored."""
 
     order_id: UUID
@@ -126,7 +125,7 @@ async def lock_by_keys(tx: Tx, keys: Mapping[tuple[UUID, str], Key]) -> dict[tup
     }
     for row in await tx.rows(LOCK_BY_KEYS, **wanted):
         source = None if row.source is None else source_of(row.source)
-        rows[row.channel_id, row.external_id] = replace(row_of(row), source=source)
+        rows[row.channel_id, row.external_id] = row_of(row)._replace(source=source)
     return rows
 
 

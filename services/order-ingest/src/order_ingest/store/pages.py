@@ -1,7 +1,6 @@
 """What the API reads: lists by keyset, newest first, and one order with its timeline. Lists hold no personal data."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cache
 from typing import Any
 from uuid import UUID
@@ -60,7 +59,7 @@ async def page(
 
 def listed_row(row: SqlRow[Any]) -> Row:
     """The order in a row of a page, its source included."""
-    return replace(row_of(row), source=None if row.source is None else source_of(row.source))
+    return row_of(row)._replace(source=None if row.source is None else source_of(row.source))
 
 
 async def ids_of_number(tx: Tx, number: str) -> list[UUID]:

@@ -1,7 +1,7 @@
 """Orders that are read again from their channels: claimed with a lease, finished by whoever still holds it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import text
@@ -54,7 +54,7 @@ async def lock_mine(tx: Tx, token: UUID, claimed: Sequence[Refetch]) -> dict[UUI
     """Lock those that were claimed under this token and are not lost to somebody else since, with their sources."""
     rows = await tx.rows(LOCK_MINE, token=token, order_ids=[one.order_id for one in claimed])
     found = await sources(tx, [row.order_id for row in rows])
-    return {row.order_id: replace(row_of(row), source=found.get(row.order_id)) for row in rows}
+    return {row.order_id: row_of(row)._replace(source=found.get(row.order_id)) for row in rows}
 
 
 async def finish(tx: Tx, done: Sequence[UUID], later: Mapping[UUID, float]) -> None:
