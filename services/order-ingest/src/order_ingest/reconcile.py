@@ -165,14 +165,12 @@ def _outcome(settings: Settings, feed: Feed, page: Page, answers: Mapping[str, A
     if not complete:
         return Outcome(feed.position, 0.0)
     position = places.advance(feed.position, page.mentions, page.following, page.until)
-    if page.following is not None:
-        return Outcome(position, 0.0)
-    all_due = len(places.due(page.mentions, page.until)) == len(page.mentions)
-    return Outcome(position, settings.poll_seconds if all_due else _grace(settings))
+    return Outcome(position, 0.0 if page.following is not None else settings.poll_seconds - _grace(settings))
 
 
 def _grace(settings: Settings) -> float:
-    """For so long a change is left to its webhook; short enough that it is still found within one interval."""
+    """For so long a change is left to its webhook. Polls follow one another by so much sooner, so that every change is
+    found within one interval."""
     return min(settings.poll_grace_seconds, settings.poll_seconds / 4)
 
 

@@ -306,7 +306,7 @@ async def test_a_webhook_that_comes_first_after_the_read_leaves_nothing_to_find(
     assert "Found by reconciliation" not in await story_of(bench)
 
 
-async def test_a_change_of_a_moment_ago_is_left_to_its_webhook_and_found_soon_if_none_comes(
+async def test_a_change_of_a_moment_ago_is_left_to_its_webhook_and_found_within_the_interval_if_none_comes(
     bench: HandlerBench, context: Context, shop: Sandbox
 ) -> None:
     order(shop)
@@ -316,7 +316,7 @@ async def test_a_change_of_a_moment_ago_is_left_to_its_webhook_and_found_soon_if
     await poll(patient)
     assert await bench.table("orders") == []
     feed = await feed_of(bench)
-    assert timedelta(seconds=20) < feed["due_at"] - datetime.now(UTC) < timedelta(seconds=45)
+    assert timedelta(seconds=150) < feed["due_at"] - datetime.now(UTC) <= timedelta(seconds=160)
     await poll(context)
     assert len(placed_numbers(bench)) == 1
 
