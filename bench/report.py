@@ -15,6 +15,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
+QUIET = 0.1
+"""The share of the machine that other programs may take before rates and latencies mean little."""
+
 PACKAGES = ("aiormq", "aio-pika", "asyncpg", "fastapi", "pydantic", "sqlalchemy", "uvicorn", "uvloop")
 
 
@@ -84,7 +87,11 @@ class Report:
         for name, rounds in self.rounds.items():
             parts = {process: statistics.median(r["cpu"][process] for r in rounds) for process in rounds[0]["cpu"]}
             told = ", ".join(f"{process} {micros:.0f}" for process, micros in sorted(parts.items()))
-            console.print(f"{name}: CPU µs for each message: {told}", highlight=False)
+            others = statistics.median(r["others"] for r in rounds)
+            console.print(f"{name}: CPU µs for each message: {told}; others took {percent(others)}", highlight=False)
+        disturbed = max(r["others"] for rounds in self.rounds.values() for r in rounds)
+        if disturbed > QUIET:
+            console.print(f"Other programs took up to {percent(disturbed)} of this machine: only the ratios count.")
         machine = self.facts["machine"]
         console.print(
             f"{machine['cores']} cores ({machine['processor']}), load average {self.facts['load_average']}, "

@@ -15,7 +15,7 @@ from uuid import UUID
 
 import asyncpg
 import usual_handler
-from system import ROOT, System, Wrong, peak_memory, per_message, until
+from system import ROOT, System, Wrong, peak_memory, until
 
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.inventory import StockReserved
@@ -50,12 +50,13 @@ FILL_USUAL = f"""
 @dataclass(frozen=True, slots=True)
 class Round:
     """One contestant's figures: orders per second until committed and until published, CPU µs for each order by
-    process, the most memory that the process had in MB."""
+    process, the most memory that the process had in MB, and the share of the machine that other programs took."""
 
     per_second: float
     published_per_second: float
     cpu: dict[str, float]
     memory_mb: float
+    others: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,10 +143,10 @@ async def _measure(
 
     # CPU counts from when it is at work: what starting Python costs is not part of an order.
     await until(lambda: committed(1), "a first commit", seconds=60, every=0.02)
-    already, before = int(await sql.fetchval(count)), system.cpu(service=child)
+    already, before = int(await sql.fetchval(count)), system.usage(service=child)
     await until(lambda: committed(len(orders)), "the last commit", seconds=300)
     await until(published, "the publishing of every event", seconds=30, every=0.05)
-    cpu = per_message(before, system.cpu(service=child), len(orders) - already)
+    after = system.usage(service=child)
     commits = await sql.fetchrow(COMMITS.format(contestant.done))
     assert commits is not None
     now, first, last, in_first = commits
@@ -154,8 +155,9 @@ async def _measure(
     return Round(
         per_second=round(rest / (last - first).total_seconds(), 1),
         published_per_second=round(rest / (now - first).total_seconds(), 1),
-        cpu=cpu,
+        cpu=before.per_message(after, len(orders) - already),
         memory_mb=round(peak_memory(child), 1),
+        others=before.others(after),
     )
 
 

@@ -7,7 +7,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -79,10 +79,16 @@ class System:
         for child in children:
             self._children.remove(child)
 
-    def cpu(self, **others: Child) -> dict[str, float]:
-        """CPU seconds used so far by Postgres, by RabbitMQ and by other processes, their ended children included."""
+    def usage(self, **others: Child) -> "Usage":
+        """The CPU used so far by Postgres, by RabbitMQ, by other processes, and by the whole machine."""
         watched = {"postgres": self._servers["postgres"], "rabbitmq": self._servers["rabbitmq"]} | others
-        return {name: _cpu_seconds(child) for name, child in watched.items()}
+        machine = psutil.cpu_times()
+        return Usage(
+            cpu={name: _cpu_seconds(psutil.Process(child.pid)) for name, child in watched.items()},
+            ours=_cpu_seconds(psutil.Process()),
+            idle=machine.idle + machine.iowait,
+            at=time.monotonic(),
+        )
 
     def broker_version(self) -> str:
         """RabbitMQ's version, from its management API."""
@@ -156,8 +162,27 @@ def running_system(say: Callable[[str], None]) -> Iterator[System]:
             system.end()
 
 
-def _cpu_seconds(child: Child) -> float:
-    root = psutil.Process(child.pid)
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """CPU seconds up to a moment: of the processes that matter, of the benchmark with all it started, and idle ones."""
+
+    cpu: Mapping[str, float]
+    ours: float
+    idle: float
+    at: float
+
+    def per_message(self, later: "Usage", messages: float) -> dict[str, float]:
+        """CPU microseconds for each message, by process."""
+        return {name: round(1e6 * (later.cpu[name] - self.cpu[name]) / messages, 1) for name in self.cpu}
+
+    def others(self, later: "Usage") -> float:
+        """The share of the machine that programs took which are none of the benchmark's, 0 to 1."""
+        whole = (later.at - self.at) * (os.cpu_count() or 1)
+        return round(max(0.0, 1 - (later.idle - self.idle + later.ours - self.ours) / whole), 3)
+
+
+def _cpu_seconds(root: psutil.Process) -> float:
+    """With all that it started, whatever has ended included."""
     times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
     return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
 
@@ -169,11 +194,6 @@ def peak_memory(child: Child) -> float:
     if found is None:
         raise RuntimeError(f"process {child.pid} has ended")
     return int(found[1]) * 1024 / 1e6
-
-
-def per_message(before: Mapping[str, float], after: Mapping[str, float], messages: float) -> dict[str, float]:
-    """CPU microseconds for each message, by process."""
-    return {name: round(1e6 * (after[name] - before[name]) / messages, 1) for name in before}
 
 
 def fsync_milliseconds(folder: Path, times: int = 100) -> float:

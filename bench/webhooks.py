@@ -15,7 +15,7 @@ from functools import partial
 from typing import Any
 
 import httpx
-from system import ROOT, System, Wrong, peak_memory, per_message, until
+from system import ROOT, System, Wrong, peak_memory, until
 
 from crossdock.local.processes import Child, free_ports
 
@@ -27,12 +27,14 @@ EMPTY = "TRUNCATE gateway.delivery, gateway.delivery_body, gateway.outbox"
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """Figures of one load: requests per second, milliseconds, CPU µs for each request by process."""
+    """Figures of one load: requests per second, milliseconds, CPU µs for each request by process, and the share of the
+    machine that other programs took."""
 
     per_second: float
     p50_ms: float
     p99_ms: float
     cpu: dict[str, float]
+    others: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,9 @@ async def run_round(system: System, doors: Doors, name: str, seconds: float, rat
         await sql.execute(EMPTY)
         await sql.execute("CHECKPOINT")
         child = doors.ours if name == "ours" else doors.signature_only
-        before = system.cpu(service=child)
+        before = system.usage(service=child)
         told = await _load(doors, name, seconds, rate)
+        loaded = system.usage(service=child)
         if told["failed"]:
             raise Wrong(f"{name}: {told['failed']} of {told['requests']} webhooks were refused")
         if name == "ours":
@@ -87,8 +90,14 @@ async def run_round(system: System, doors: Doors, name: str, seconds: float, rat
             queues = await system.depths(system.subscribers("webhook.orders.received.v1"))
             if not queues or any(depth != stored for depth in queues.values()):
                 raise Wrong(f"{stored} deliveries are stored, and the subscribers hold {queues}")
-        cpu = per_message(before, system.cpu(service=child), told["requests"])
-    return Accepted(round(told["per_second"], 1), round(told["p50_ms"], 2), round(told["p99_ms"], 2), cpu)
+        cpu = before.per_message(system.usage(service=child), told["requests"])
+    return Accepted(
+        per_second=round(told["per_second"], 1),
+        p50_ms=round(told["p50_ms"], 2),
+        p99_ms=round(told["p99_ms"], 2),
+        cpu=cpu,
+        others=before.others(loaded),
+    )
 
 
 def memory(doors: Doors) -> float:
