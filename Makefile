@@ -4,7 +4,7 @@ PY := .venv/bin/python
 CROSSDOCK := .venv/bin/crossdock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint lock check-deploy bench
+.PHONY: help setup up down demo test lint promises lock check-deploy bench
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done

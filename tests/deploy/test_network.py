@@ -32,7 +32,7 @@ def selects(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
         assert each["operator"] in ("In", "NotIn")
         if inside != (each["operator"] == "In"):
             return False
-    return selector.get("matchLabels", {}).items() <= labels.items()
+    return bool(selector.get("matchLabels", {}).items() <= labels.items())
 
 
 def is_peer(peer: Mapping[str, Any], other: Pod | str) -> bool:
@@ -150,6 +150,18 @@ def test_exactly_the_wanted_connections_come_about(cluster: tuple[Network, dict[
         if source != target and network.joins(sender, receiver, port)
     }
     assert open_ways == expected(pods)
+
+
+def test_every_pod_keeps_its_own_door_whatever_the_others_may(cluster: tuple[Network, dict[str, Pod]]) -> None:
+    network, pods = cluster
+    doors = {
+        (source, target, port)
+        for source, sender in pods.items()
+        for target, receiver in pods.items()
+        for port in (POSTGRES, AMQP, MANAGEMENT, HTTP, 443, 22)
+        if source != target and network.lets("Ingress", receiver, sender, port)
+    }
+    assert doors == expected(pods)
 
 
 def test_every_pod_may_ask_for_names_and_nobody_may_come_in_unasked(cluster: tuple[Network, dict[str, Pod]]) -> None:

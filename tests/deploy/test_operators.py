@@ -15,7 +15,7 @@ import pytest
 from crossdock.cli.setup import management
 from crossdock.cli.stack import PACKAGES, SERVICES
 from crossdock.local.servers import Broker as Server
-from crossdock.messaging.broker import Broker
+from crossdock.messaging.broker import Broker, Stream
 from crossdock.messaging.envelope import Outgoing, new_id
 from crossdock.messaging.topology import Topology, plan
 
@@ -140,34 +140,43 @@ def topology_of(service: str) -> Topology:
     return found
 
 
+def message_for(queue: str) -> Outgoing:
+    """A message that goes to one queue through the default exchange, as another attempt does."""
+    return Outgoing(new_id(), "order.placed.v1", "", queue, "order-1", {"cloudEvents_type": "order.placed.v1"}, b"{}")
+
+
+async def taken(stream: Stream) -> list[str | None]:
+    """What comes out of a queue, waiting for it; it is acknowledged."""
+    async with asyncio.timeout(SOON):
+        while not (got := await stream.take(10, 1.0)):
+            pass
+    await stream.ack_through(got[-1])
+    return [delivery.message.message_id for delivery in got]
+
+
 @pytest.mark.parametrize("service", [service for service in SERVICES if service != "gateway"])
 async def test_a_services_user_can_declare_consume_and_publish_what_it_needs(
     account: Callable[[str], Account], vhost: str, broker: Server, service: str
 ) -> None:
     topology = topology_of(service)
-    queue = topology.queues[0].name
-    async with running(account(service).amqp_url, topology) as running_broker:
-        headers = {"cloudEvents_type": "order.placed.v1"}
-        message = Outgoing(new_id(), "order.placed.v1", "", queue, "order-1", headers, b"{}")
-        published = await running_broker.publish([message])
-        stream = running_broker.stream(queue, 10)
-        async with asyncio.timeout(SOON):
-            while not (got := await stream.take(10, 1.0)):
-                pass
-        await stream.ack_through(got[-1])
+    message = message_for(topology.queues[0].name)
+    async with running(account(service).amqp_url, topology) as own:
+        published = await own.publish([message])
+        assert await taken(own.stream(message.routing_key, 10)) == [str(message.message_id)]
     assert published.confirmed == [message.message_id]
     live = await management(f"{_with_rights(broker)}{urlsplit(vhost).path}").live()
     assert plan(topology, live) == []
 
 
-async def test_a_services_user_reads_no_other_services_queue(account: Callable[[str], Account], broker: Server) -> None:
+async def test_a_services_user_reads_no_other_services_queue(account: Callable[[str], Account]) -> None:
     theirs = topology_of("fulfillment")
-    async with running(account("fulfillment").amqp_url, theirs):
-        pass
-    async with running(account("inventory").amqp_url, topology_of("inventory")) as stranger:
-        stream = stranger.stream(theirs.queues[0].name, 10)
-        assert await stream.take(1, 2.0) == []
-        assert stranger.connected
+    message = message_for(theirs.queues[0].name)
+    async with running(account("fulfillment").amqp_url, theirs) as owner:
+        await owner.publish([message])
+        async with running(account("inventory").amqp_url, topology_of("inventory")) as stranger:
+            assert await stranger.stream(message.routing_key, 10).take(1, 3.0) == []
+            assert stranger.connected
+        assert await taken(owner.stream(message.routing_key, 10)) == [str(message.message_id)]
 
 
 async def test_the_topology_jobs_user_makes_every_services_queues(account: Callable[[str], Account]) -> None:

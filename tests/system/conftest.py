@@ -1,6 +1,6 @@
 """One running system for all promises; a test that fails takes it down, so that the next one finds a sound one."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -29,7 +29,7 @@ class Worlds:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item, call):
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
     if report.failed:
         item.stash[FAILED] = True
@@ -42,8 +42,9 @@ def worlds(pytestconfig: pytest.Config) -> Iterator[Worlds]:
     capture = pytestconfig.pluginmanager.get_plugin("capturemanager")
 
     def say(line: str) -> None:
-        with capture.global_and_fixture_disabled():
-            reporter.write_line(line)
+        if capture is not None and reporter is not None:
+            with capture.global_and_fixture_disabled():
+                reporter.write_line(line)
 
     tools = pytestconfig.rootpath / ".run" / "tools"
     worlds = Worlds(lambda ending: ending.enter_context(open_world(tools, say)))

@@ -33,7 +33,7 @@ from crossdock.service.app import Context
 from crossdock.service.health import Health
 from crossdock.testing.bench import HandlerBench, event_of
 from crossdock.testing.database import TestDatabase
-from fulfillment import handlers, tables, workers
+from fulfillment import dispatcher, handlers, tables, workers
 from fulfillment.settings import Settings
 from sandbox.app import create_app
 from sandbox.testing import Sandbox, serve
@@ -162,7 +162,7 @@ class Hub:
 
     async def dispatch(self) -> list[Event]:
         """One turn of the dispatcher; what was published."""
-        return await self._turn(workers.dispatch)
+        return await self._turn(dispatcher.dispatch)
 
     async def look(self) -> list[Event]:
         """One turn of the looks; what was published."""

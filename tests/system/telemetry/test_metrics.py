@@ -53,6 +53,7 @@ def test_batches_are_counted_with_their_messages_their_time_and_their_lag(traced
     orders = market.prepare(5, lambda _: {"SHIRT-M": 1})
     assert len(market.send(orders, per_second=100).accepted) == 5
     after = eventually(lambda: now if (now := figures())[0] - before[0] == accepted() - let_in >= 5 else None)
+    assert after is not None
     messages, batches, timed, lagged, seconds, lag = (b - a for a, b in zip(before, after, strict=True))
     assert 1 <= batches <= messages
     assert batches == timed == lagged

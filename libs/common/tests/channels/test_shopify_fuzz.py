@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from crossdock.channels.generic import connector as generic
 from crossdock.channels.model import CanonicalOrder, Unreadable
+from crossdock.channels.reading import read_json
 from crossdock.channels.shopify import connector as shopify
 from crossdock.channels.shopify import mapper
 
@@ -129,6 +130,6 @@ def test_numbers_are_read_exactly_wherever_they_stand_and_however_they_are_writt
     marked = json.dumps(replaced(payload, spot, "THE NUMBER"))
     body = marked.replace('"THE NUMBER"', data.draw(NUMBERS)).encode()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mapper, "read_quickly", mapper.read_json)
+        patch.setattr(mapper, "read_quickly", read_json)
         exactly = shopify.parse("orders/updated", body)
     assert shopify.parse("orders/updated", body) == exactly

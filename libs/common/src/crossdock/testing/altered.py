@@ -5,11 +5,18 @@ Tests of promises say which of these they were seen to fail without.
 """
 
 import asyncio
+import os
+import signal
 import sys
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 from uuid import UUID
+
+from sqlalchemy import text
+
+DEADLY = b"deadly"
 
 
 def without_inbox() -> None:
@@ -64,11 +71,124 @@ def without_late_ack() -> None:
     runner.BatchRunner._settle_all = ack_first
 
 
+def without_pauses() -> None:
+    """Whatever goes wrong counts against the message."""
+    batch: Any = import_module("crossdock.messaging.batch")
+    batch.judge = lambda _: batch.Verdict.MESSAGE
+
+
+def without_isolation() -> None:
+    """A batch in which something goes wrong is parked whole."""
+    batch: Any = import_module("crossdock.messaging.batch")
+    attempt = batch.BatchProcessor._run_again_after_accidents
+
+    async def all_or_nothing(self: Any, members: Any, to_park: Any) -> None:
+        try:
+            await attempt(self, members, to_park)
+        except batch.Paused:
+            raise
+        except Exception as error:
+            await attempt(self, [], [*to_park, *(batch._parked(member, error) for member in members)])
+
+    batch.BatchProcessor._run_again_after_accidents = all_or_nothing
+
+
+def without_marks() -> None:
+    """Nobody remembers with which message a process died."""
+    runner: Any = import_module("crossdock.messaging.runner")
+
+    async def settle_all(self: Any, batch: Any) -> None:
+        await self._processor.settle([delivery.message for delivery in batch])
+
+    runner.BatchRunner._settle_all = settle_all
+
+
+def without_graceful_stop() -> None:
+    """SIGTERM ends the process at once."""
+    app: Any = import_module("crossdock.service.app")
+    start = app.Process._start
+
+    def start_mortal(self: Any) -> Any:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, os._exit, 128 + signal.SIGTERM)
+        return start(self)
+
+    app.Process._start = start_mortal
+
+
+def without_settling_once() -> None:
+    """A parked message can be replayed whatever became of it before."""
+    parked: Any = import_module("crossdock.messaging.parked")
+
+    async def unlocked(tx: Any, parked_id: UUID) -> Any:
+        return (await tx.rows(parked.SHOW, id=parked_id))[0]
+
+    parked._lock = unlocked
+
+
+def without_polls() -> None:
+    """Channels are never asked what changed."""
+    if (app := _module("order_ingest.workers")) is not None:
+        app.WORKERS = tuple(worker for worker in app.WORKERS if not worker.name.startswith("reconcile"))
+
+
+def without_stock_locks() -> None:
+    """Stock is read without locking it."""
+    if (store := _module("inventory.store")) is not None:
+        store.LOCK_STOCK = text(str(store.LOCK_STOCK).replace("FOR UPDATE", ""))
+
+
+def without_looks() -> None:
+    """A write whose fate is unknown is sent again."""
+    if (outside := _module("fulfillment.outside")) is None:
+        return
+    send = outside.send
+
+    async def send_again(access: Any, write: Any, seconds: float) -> Any:
+        outcome = await send(access, write, seconds)
+        return outside.Again(0.0, outcome.note) if isinstance(outcome, outside.Doubt) else outcome
+
+    outside.send = send_again
+    writes: Any = import_module("fulfillment.store.writes")
+    writes.EXPIRE = text(str(writes.EXPIRE).replace("'in_doubt'", "'pending'"))
+
+
+def with_quick_retries() -> None:
+    """Not a mechanism left out: the waits before further attempts are short, so that a test sees the last one."""
+    batch: Any = import_module("crossdock.messaging.batch")
+    batch.BatchProcessor.__init__.__kwdefaults__["retry_after"] = (0.2, 0.4)
+
+
+def with_deadly_messages() -> None:
+    """Not a mechanism left out: a message whose body says so ends the process, as one that exhausts memory would."""
+    consumer: Any = import_module(f"{sys.argv[2]}.handlers").consumer
+    consumer.handlers[:] = [replace(handler, function=_mortal(handler.function)) for handler in consumer.handlers]
+
+
+def _mortal(handle: Callable[..., Any]) -> Callable[..., Any]:
+    async def handle_or_die(events: Any, tx: Any) -> None:
+        if any(DEADLY in getattr(event, "body", b"") for event in events):
+            os._exit(137)
+        await handle(events, tx)
+
+    return handle_or_die
+
+
 MECHANISMS: dict[str, Callable[[], None]] = {
     "inbox": without_inbox,
     "outbox": without_outbox,
     "commit": without_waiting_for_commit,
     "late-ack": without_late_ack,
+    "pauses": without_pauses,
+    "isolation": without_isolation,
+    "marks": without_marks,
+    "graceful-stop": without_graceful_stop,
+    "settling-once": without_settling_once,
+    "polls": without_polls,
+    "stock-locks": without_stock_locks,
+    "looks": without_looks,
+    "=quick-retries": with_quick_retries,
+    "=deadly-messages": with_deadly_messages,
 }
 
 

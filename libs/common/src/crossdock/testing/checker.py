@@ -134,6 +134,19 @@ def wait_until_quiet(
     return time.monotonic() - began
 
 
+def known(system: System, traffic: Traffic) -> int:
+    """How many of the orders that were sold are in the hub."""
+    return len(asyncio.run(_orders(system, [one.external_id for one in traffic.sold])))
+
+
+async def _orders(system: System, keys: Sequence[str]) -> list[Any]:
+    connection = await asyncpg.connect(system.admin_url)
+    try:
+        return list(await connection.fetch(ORDERS, keys))
+    finally:
+        await connection.close()
+
+
 @dataclass(frozen=True, slots=True)
 class _Finding:
     applied: bool

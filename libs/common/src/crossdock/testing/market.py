@@ -127,15 +127,24 @@ class Market:
             {"access_token": token, "webhook_secret": self._secret}, shop=self.shop,
         )  # fmt: skip
         for sku, units in stock.items():
-            self.count(sku, units)
-            variant = {"title": sku, "sku": sku, "price": "10.00"}
-            self.control("POST", f"/shopify/{self.shop}/products", {"title": sku, "variants": [variant]})
+            self.list_product(sku, units)
 
     def close(self) -> None:
         """Close the connections."""
         self._sandbox.close()
         self._hub.close()
         self.background.close()
+
+    def list_product(self, sku: str, units: int) -> None:
+        """A product of one SKU, and how many units of it there are."""
+        self.count(sku, units)
+        variant = {"title": sku, "sku": sku, "price": "10.00"}
+        self.control("POST", f"/shopify/{self.shop}/products", {"title": sku, "variants": [variant]})
+
+    def sell(self, units: dict[str, int]) -> Sold:
+        """An order of which the store itself tells the hub, with whatever goes wrong there."""
+        lines = [{"sku": sku, "quantity": quantity} for sku, quantity in units.items()]
+        return self._placed(units, self.control("POST", f"/shopify/{self.shop}/orders", {"lines": lines}))
 
     def count(self, sku: str, units: int) -> None:
         """A count of stock, told to the hub."""
@@ -147,6 +156,21 @@ class Market:
         lines = [[{"sku": sku, "quantity": quantity} for sku, quantity in one.items()] for one in chosen]
         return [self._placed(one, made) for one, made in zip(chosen, map(self._place, lines), strict=True)]
 
+    def tell(self, traffic: Traffic, one: Sold) -> int:
+        """Send one order's webhook now; returns the status of the answer."""
+        reply = self._hub.post("/webhooks/shopify", content=one.body, headers=one.headers)
+        traffic.sold.append(one)
+        traffic.requests += 1
+        if reply.is_success:
+            traffic.accepted[one.external_id] = time.monotonic()
+        return reply.status_code
+
+    def post(self, topic: str, payload: Any) -> str:
+        """Send any signed webhook of the store, which the gateway has to take; returns its delivery id."""
+        body, headers = self.webhook(topic, payload)
+        self._hub.post("/webhooks/shopify", content=body, headers=headers).raise_for_status()
+        return headers["x-shopify-webhook-id"]
+
     def send(self, orders: Sequence[Sold], **how: Any) -> Traffic:
         """Tell the hub of orders and wait until all are told; `selling` says how."""
         with self.selling(orders, **how) as traffic:
@@ -154,14 +178,14 @@ class Market:
         return traffic
 
     @contextmanager
-    def selling(self, orders: Sequence[Sold], **how: Any) -> Iterator[Traffic]:
+    def selling(self, orders: Sequence[Sold], *, to: str | None = None, **how: Any) -> Iterator[Traffic]:
         """Send webhooks while the body of the `with` runs; ends when every order was told.
 
         `per_second` is the rate; `times` how often each webhook is sent, in an order shuffled by `seed`; without
-        `again`, a webhook that was not answered 2xx is not sent a second time.
+        `again`, a webhook that was not answered 2xx is not sent a second time. `to` is the gateway's URL.
         """
         traffic = Traffic(list(orders))
-        sending = self.background.begin(_send_all(self.gateway_url, traffic, **how))
+        sending = self.background.begin(_send_all(to or self.gateway_url, traffic, **how))
         try:
             yield traffic
         finally:
@@ -173,14 +197,18 @@ class Market:
         reply.raise_for_status()
         return reply.json() if reply.content else None
 
-    def call(self, method: str, path: str, body: Any = None, *, expect: int | None = None) -> Any:
+    def status(self, method: str, path: str) -> int:
+        """Call the hub's API once; returns the status of the answer."""
+        return self._hub.request(method, path).status_code
+
+    def call(self, method: str, path: str, body: Any = None) -> Any:
         """Call the hub's API as an operator; tries again while a service behind the gateway starts."""
         end = time.monotonic() + 20
         while True:
             reply = None
             with suppress(httpx.TransportError):
                 reply = self._hub.request(method, path, json=body)
-            if reply is not None and (reply.is_success or reply.status_code == expect):
+            if reply is not None and reply.is_success:
                 return reply.json() if reply.content else None
             if time.monotonic() > end or (reply is not None and reply.status_code < 500):
                 raise AssertionError(f"{method} {path}: {reply and reply.status_code} {reply and reply.text}")

@@ -11,12 +11,13 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 class FaultProxy:
-    """Forwards connections on a loopback port to one target. `latency` is in seconds, one way."""
+    """Forwards connections on a loopback port to one target. `latency` is in seconds, one way; a new `target` is for
+    connections."""
 
     def __init__(self, host: str, port: int) -> None:
         self.latency = 0.0
         self.port = 0
-        self._target = (host, port)
+        self.target = (host, port)
         self._flow = asyncio.Event()
         self._flow.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
@@ -49,7 +50,7 @@ class FaultProxy:
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            far_reader, far_writer = await asyncio.open_connection(*self._target)
+            far_reader, far_writer = await asyncio.open_connection(*self.target)
         except OSError:
             _reset(writer)
             return

@@ -26,8 +26,10 @@ READY_SECONDS = 90.0
 # The broker counts its messages every 5 s; a test that waits for empty queues would wait for the count.
 _COUNT_OFTEN = "-rabbit quorum_tick_interval 1000 -rabbit collect_statistics_interval 1000"
 
-# Calls that a killed dispatcher left behind are looked at after call_seconds + 10; polling is promise 7's alone.
+# Calls that a killed dispatcher left behind are looked at after call_seconds + 10. Polling would find whatever another
+# mechanism lost: it is for promise 7 alone.
 TEST_SETTINGS: Mapping[str, Mapping[str, str]] = {
+    "order-ingest": {"POLL_SECONDS": "86400"},
     "fulfillment": {"CALL_SECONDS": "4", "LOOK_SECONDS": "0.5"},
 }
 
@@ -88,7 +90,7 @@ class System:
         for child in self._children.values():
             child.finish(0.0)
 
-    def configure(self, name: str, program: tuple[str, ...] | None = None, **settings: str | None) -> None:
+    def configure(self, name: str, program: tuple[str, ...] | None = None, /, **settings: str | None) -> None:
         """What a service is started with from now on: settings without their prefix, None for the default; `program`
         replaces what Python runs, an empty one brings the service's own back."""
         with self._lock:
@@ -162,8 +164,8 @@ class System:
             self.wait_ready(*names)
 
     @contextmanager
-    def one_more(self, name: str) -> Iterator[Child]:
-        """A second process of a service beside the first, on a port of its own."""
+    def one_more(self, name: str) -> Iterator[str]:
+        """A second process of a service beside the first, on a port of its own; yields its URL."""
         port = files.ports(self._folder, (f"{name}-2",))[f"{name}-2"]
         url = f"http://127.0.0.1:{port}"
         process = self._configured(next(p for p in self.stack.stages()[-1] if p.name == name))
@@ -174,7 +176,7 @@ class System:
         child.start()
         try:
             wait_until_ready([child])
-            yield child
+            yield url
         finally:
             stop_together([child])
 

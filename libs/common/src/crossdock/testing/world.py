@@ -1,12 +1,19 @@
 """What a promise is tested on: a running system with a market around it, and the checker's verdict."""
 
+import asyncio
 import os
 import tempfile
+import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
+
+import asyncpg
+import httpx
 
 from crossdock.cli.stack import SERVICES
 from crossdock.testing import checker
@@ -25,6 +32,11 @@ class Link:
 
     proxy: FaultProxy
     background: Background
+
+    def lead_to(self, url: str) -> None:
+        """New connections go to another server."""
+        parts = urlsplit(url)
+        self.proxy.target = (parts.hostname or "", parts.port or 0)
 
     def slow(self, seconds: float) -> None:
         """Every piece of data takes so much longer, one way."""
@@ -86,6 +98,44 @@ class World:
         self.say(f"{verdict} (quiet after {took:.1f} s)")
         return verdict
 
+    def forget_prepared(self) -> None:
+        """Never sell what was prepared so far: the hub may know of it already."""
+        self._unsold.clear()
+
+    def known(self, traffic: Traffic) -> int:
+        """How many of the orders sold the hub knows."""
+        return checker.known(self.system, traffic)
+
+    def wait_for(self, condition: Callable[[], bool], otherwise: str, seconds: float = 30.0) -> None:
+        """Wait until something holds. Raises AssertionError that says what did not."""
+        end = time.monotonic() + seconds
+        while not condition():
+            if time.monotonic() > end:
+                raise AssertionError(f"{otherwise} within {seconds:.0f} s")
+            time.sleep(0.2)
+
+    def sql(self, *statements: str) -> list[Any]:
+        """Run statements as superuser; returns the rows of the last one."""
+        return asyncio.run(_sql(self.system.admin_url, statements))
+
+    def publish(self, queue: str, properties: dict[str, Any], body: bytes) -> None:
+        """Put a message of any making into a queue."""
+        message = {"properties": properties, "routing_key": queue, "payload": b64encode(body).decode()}
+        url = f"{self.system.management_url}/api/exchanges/%2F/amq.default/publish"
+        reply = httpx.post(url, json=message | {"payload_encoding": "base64"}, timeout=20, trust_env=False)
+        reply.raise_for_status()
+        if not reply.json()["routed"]:
+            raise AssertionError(f"there is no queue {queue}")
+
+    def parked(self, service: str) -> list[dict[str, Any]]:
+        """The parked messages of a service, as its operator sees them."""
+        return list(self.market.call("GET", f"/v1/services/{service}/parked"))
+
+    def discard_parked(self, service: str) -> None:
+        """Give up every parked message of a service."""
+        for one in self.parked(service):
+            self.market.call("POST", f"/v1/services/{service}/parked/{one['id']}/discard")
+
     @contextmanager
     def links(self, *names: str) -> Iterator[dict[str, dict[str, Link]]]:
         """Put proxies between services and their servers: `links["inventory"]["postgres"].cut()`."""
@@ -95,7 +145,7 @@ class World:
             for process in (process for process in stages if process.name in names):
                 made = found[process.name] = {}
                 for server, setting in (("postgres", "DATABASE_URL"), ("rabbitmq", "BROKER_URL")):
-                    link, url = open_links.enter_context(self._link(process.env[f"CROSSDOCK_{setting}"]))
+                    link, url = open_links.enter_context(self.link(process.env[f"CROSSDOCK_{setting}"]))
                     made[server] = link
                     self.system.configure(process.name, **{setting: url})
             self.system.restart(*names)
@@ -107,7 +157,8 @@ class World:
                 self.system.restart(*names)
 
     @contextmanager
-    def _link(self, url: str) -> Iterator[tuple[Link, str]]:
+    def link(self, url: str) -> Iterator[tuple[Link, str]]:
+        """A network of its own before the server that a URL names; yields it and the URL that goes through it."""
         background = self.market.background
         manager = between(url)
         proxy, through = background.run(manager.__aenter__())
@@ -148,6 +199,17 @@ def open_world(tools: Path, say: Callable[[str], None]) -> Iterator[World]:
             market.open(PLENTY)
             checker.wait_until_quiet(system, market, Traffic())
             yield World(system, market, say)
+
+
+async def _sql(url: str, statements: Sequence[str]) -> list[Any]:
+    connection = await asyncpg.connect(url)
+    try:
+        rows: list[Any] = []
+        for statement in statements:
+            rows = await connection.fetch(statement)
+        return rows
+    finally:
+        await connection.close()
 
 
 async def _call(step: Callable[[], None]) -> None:

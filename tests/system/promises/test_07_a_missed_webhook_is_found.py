@@ -1,0 +1,33 @@
+"""Promise 7: a missed webhook is found: the store loses webhooks on their way, and polling finds the orders."""
+
+import time
+
+import pytest
+
+from crossdock.testing.market import Traffic
+from crossdock.testing.world import SKUS, World
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+INTERVAL = 4.0
+
+
+def test_orders_whose_webhooks_were_dropped_are_found_within_an_interval(world: World) -> None:
+    market = world.market
+    source = f"shopify:{market.shop}"
+    with world.started_with("order-ingest", POLL_SECONDS=str(INTERVAL), POLL_GRACE_SECONDS="1"):
+        world.sql("UPDATE order_ingest.feed SET due_at = now()")  # the other promises are tested without polls
+        market.control("PUT", f"/misbehaviour/{source}", {"drop_rate": 0.05})
+        sold = [market.sell({SKUS[n % 4]: 1 + n % 3}) for n in range(120)]
+        traffic = Traffic(sold, {one.external_id: time.monotonic() for one in sold})
+        dropped = market.control("GET", f"/deliveries?source={source}&topic=orders/create&state=dropped")["count"]
+        market.control("PUT", f"/misbehaviour/{source}", {"drop_rate": 0.0})
+        began = time.monotonic()
+        while missing := len(sold) - world.known(traffic):
+            assert time.monotonic() - began < 3 * INTERVAL, f"{missing} orders were not found"
+            time.sleep(0.2)
+        world.say(f"{dropped} of {len(sold)} webhooks dropped, all found {time.monotonic() - began:.1f} s later")
+        verdict = world.settle(traffic)
+    world.forget_prepared()
+    assert dropped > 0
+    assert verdict.ok, verdict
