@@ -10,8 +10,8 @@ from protocol.search import Found, bfs, models, random_run, random_world, shorte
 from protocol.world import Model
 from protocol.worlds import STORIES, world_of
 
-STATES, WALKS = 1500, 10
-RUNS, CHUNK = 120, 40
+STATES, WALKS = 2500, 12
+RUNS, CHUNK = 160, 40
 
 
 def broken(found: Found) -> str:

@@ -3,7 +3,7 @@
 import pytest
 from protocol.rules import RULES, without
 
-WALKS, STATES = 60, 20_000
+WALKS, STATES = 100, 20_000
 
 
 def test_the_rules_are_the_sixteen_of_the_design() -> None:

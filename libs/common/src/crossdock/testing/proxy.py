@@ -12,7 +12,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 class FaultProxy:
     """Forwards connections on a loopback port to one target. `latency` is in seconds, one way; a new `target` is for
-    connections."""
+    new connections."""
 
     def __init__(self, host: str, port: int) -> None:
         self.latency = 0.0
