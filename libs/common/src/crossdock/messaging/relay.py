@@ -8,7 +8,7 @@ from contextlib import suppress
 from functools import partial
 
 from crossdock.messaging import faults, outbox
-from crossdock.messaging.broker import Broker, BrokerAway
+from crossdock.messaging.broker import Broker, BrokerAway, Published
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.failures import Verdict, explain, judge
 from crossdock.messaging.transaction import transaction
@@ -122,9 +122,7 @@ class Relay:
             await outbox.confirm(tx, published.confirmed)
             if published.refused:
                 await outbox.delay(tx, list(published.refused))
-        for reason in published.refused.values():
-            telemetry.refused(reason)
-            log.error("a message came back from the broker and is tried again later: %s", reason)
+        _tell_refused(published)
 
     async def _scan(self) -> None:
         if not self._broker.connected:
@@ -151,4 +149,11 @@ class Relay:
                 published = await self._broker.publish(lost)
                 await outbox.confirm(tx, published.confirmed)
                 await outbox.delay(tx, list(published.refused))
+                _tell_refused(published)
         return len(lost)
+
+
+def _tell_refused(published: Published) -> None:
+    for reason in published.refused.values():
+        telemetry.refused(reason)
+        log.error("a message came back from the broker and is tried again later: %s", reason)
