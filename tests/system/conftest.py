@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
 
@@ -61,3 +62,10 @@ def world(request: pytest.FixtureRequest, worlds: Worlds) -> Iterator[World]:
         worlds.end()
     else:
         found.system.back_to_normal()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Whole running systems take minutes: `make promises` runs them, `make test` stays quick."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents and item.path.name != "test_health.py":
+            item.add_marker(pytest.mark.promise)
