@@ -131,7 +131,7 @@ class Process:
         return BatchRunner(processor, stream, size=size, beat=beat, room=self.relay.room)
 
     def _application(self) -> FastAPI:
-        app = FastAPI(title=f"Crossdock {self.service.name}", telemetry=HTTP_TELEMETRY)
+        app = FastAPI(title=f"Crossdock {self.service.name}", telemetry=HTTP_TELEMETRY, responses=errors.RESPONSES)
         errors.install(app)
         app.include_router(self._health_routes())
         guard = Depends(tokens.required(self.settings.service_key.get_secret_value(), self.service.name))
@@ -279,6 +279,7 @@ def run(service: Service) -> None:
     exporters.configure(service.name, settings.otlp_endpoint)
 
     async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(logs.without_texts)
         process = Process(service, settings)
         # What is loaded by now stays: without this a quarter of a batch's CPU went into looking at it again and again.
         gc.collect()

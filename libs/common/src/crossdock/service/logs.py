@@ -1,12 +1,18 @@
 """Structured JSON logs on stderr, each line with its trace id; standard logging goes the same way."""
 
+import asyncio
 import logging
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import orjson
 import structlog
 from opentelemetry import trace
+
+from crossdock.messaging.parked import frames_of
+
+log = logging.getLogger(__name__)
 
 
 def configure(level: str, service: str) -> None:
@@ -33,7 +39,7 @@ def configure(level: str, service: str) -> None:
         foreign_pre_chain=shared,
         processors=[
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-            structlog.processors.format_exc_info,
+            _frames_alone,
             renderer,
         ],
     )
@@ -44,3 +50,20 @@ def configure(level: str, service: str) -> None:
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "uvicorn.access", "aiormq", "aio_pika"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+def _frames_alone(_logger: Any, _name: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Where an error arose and of which type it is, never its text: that may quote what a customer wrote."""
+    info = event.pop("exc_info", None)
+    if info is True:
+        info = sys.exc_info()
+    error = info[1] if isinstance(info, tuple) else info
+    if isinstance(error, BaseException):
+        event["exception"] = frames_of(error)
+    return event
+
+
+def without_texts(_loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """An event loop's exception handler: what nobody caught is logged with its frames, and without its text."""
+    error = context.get("exception")
+    log.error("%s%s", context["message"], "" if error is None else f"\n{frames_of(error)}")
