@@ -25,12 +25,12 @@ class Cause:
 
 
 class Book:
-    """Locked orders. `recipients` need be given only where a step may record one."""
+    """Locked orders, `rows` as they are by now. `recipients` need be given only where a step may record one."""
 
     def __init__(self, tx: Tx, rows: Iterable[Row], recipients: Mapping[UUID, Recipient] | None = None) -> None:
         self.recipients = dict(recipients or {})
         self._tx = tx
-        self._rows = {row.order_id: row for row in rows}
+        self.rows = {row.order_id: row for row in rows}
         self._changed: set[UUID] = set()
         self._recorded: dict[UUID, tuple[int, Recipient]] = {}
         self._entries: list[Entry] = []
@@ -38,19 +38,19 @@ class Book:
 
     def row(self, order_id: UUID, event: Event) -> Row:
         """An order that an event speaks of, as it is by now. Raises Poison when it is not here."""
-        if order_id not in self._rows:
+        if order_id not in self.rows:
             raise Poison(
                 event,
                 f"There is no order {order_id} here: restore order-ingest's data and replay the message, or discard it",
             )
-        return self._rows[order_id]
+        return self.rows[order_id]
 
     def take(self, order_id: UUID, step: Step, cause: Cause, *, milestone: bool = False) -> None:
         """Keep what a step changed, and tell of it; `milestone` puts the event itself on the timeline."""
         if not step.taken:
             return
-        old = self._rows[order_id]
-        self._rows[order_id] = row = old._replace(order=step.order, source=step.source or old.source)
+        old = self.rows[order_id]
+        self.rows[order_id] = row = old._replace(order=step.order, source=step.source or old.source)
         self._changed.add(order_id)
         if step.recipient is not None:
             self.recipients[order_id] = step.recipient
@@ -69,7 +69,7 @@ class Book:
     async def save(self, *, whole: bool) -> None:
         """Write what changed, and publish; `whole` where more than milestones may have changed, and then every row
         has its source."""
-        changed = [self._rows[order_id] for order_id in self._changed]
+        changed = [self.rows[order_id] for order_id in self._changed]
         if fresh := [row for row in changed if row.fresh]:
             await orders.add(self._tx, fresh)
         if stored := [row for row in changed if not row.fresh]:

@@ -1,7 +1,7 @@
 """Every message that order-ingest reacts to. Each handler loads, folds the events one by one, saves and publishes."""
 
 from collections.abc import Callable, Sequence
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
@@ -35,6 +35,7 @@ from order_ingest.domain.channel import Channel, configure, disconnect
 from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
+from order_ingest.intake import Word, take
 from order_ingest.store import channels, feeds, orders
 from order_ingest.store.orders import Key, Row
 
@@ -49,22 +50,7 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     """Import orders and their changes from webhooks."""
     read = [(event, *orders_in(event)) for event in events]
     await set_aside(tx, [(event, problems) for event, _, problems in read if problems])
-    told = [(event, order) for event, several, _ in read for order in several]
-    if not told:
-        return
-    modes = await channels.share(tx, {event.channel_id for event, _ in told})
-    keys = {(event.channel_id, order.external_id): key_of(event, order) for event, order in reversed(told)}
-    rows = await orders.lock_by_keys(tx, keys)
-    ids = {name: row.order_id for name, row in rows.items()}
-    book = Book(tx, rows.values(), await orders.recipients(tx, ids.values()))
-    for event, order in told:
-        order_id = ids[event.channel_id, order.external_id]
-        cause = Cause(event.received_at, event.channel_kind, event)
-        row = book.row(order_id, event)
-        book.take(order_id, fold.observe(row.order, modes[event.channel_id].observing), cause)
-        row = book.row(order_id, event)
-        book.take(order_id, step_of(row, order, book.recipients.get(order_id)), cause)
-    await book.save(whole=True)
+    await take(tx, [word_of(event, told) for event, several, _ in read for told in several])
 
 
 @consumer.on(OrderMatched, OrderUnmatched)
@@ -184,7 +170,13 @@ def key_of(event: OrdersWebhookReceived, order: Told) -> Key:
     return Key(order_id, event.channel_id, event.channel_kind, order.external_id)
 
 
-def step_of(row: Row, told: Told, recipient: Recipient | None) -> Step:
+def word_of(event: OrdersWebhookReceived, told: Told) -> Word:
+    """What a delivery says of one order."""
+    cause = Cause(event.received_at, event.channel_kind, event)
+    return Word(key_of(event, told), cause, partial(step_of, told))
+
+
+def step_of(told: Told, row: Row, recipient: Recipient | None) -> Step:
     """What a channel's word does to an order."""
     if isinstance(told, OrderCancelledNotice):
         return fold.take_cancel(row.order)

@@ -9,6 +9,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -23,15 +24,16 @@ from crossdock.service import telemetry
 from crossdock.service.app import Context
 from order_ingest import translate
 from order_ingest.asking import Answer, ask
-from order_ingest.book import Book, Cause
+from order_ingest.book import Cause
 from order_ingest.domain import feed as places
 from order_ingest.domain import fold
 from order_ingest.domain.feed import Mention, Position
 from order_ingest.domain.fold import Note, Step
 from order_ingest.domain.ids import order_id_of
-from order_ingest.domain.order import Arrival
+from order_ingest.domain.order import Arrival, Recipient
+from order_ingest.intake import Word, take
 from order_ingest.settings import Settings
-from order_ingest.store import channels, feeds, orders
+from order_ingest.store import feeds
 from order_ingest.store.feeds import Feed
 from order_ingest.store.orders import Key, Row
 
@@ -220,22 +222,8 @@ async def _keep(tx: Tx, feed: Feed, outcome: Outcome) -> None:
 
 async def _apply(tx: Tx, feed: Feed, answers: Mapping[str, Answer]) -> int:
     told = {name: one for name, one in answers.items() if one is not None and not _is_trouble(one)}
-    if not told:
-        return 0
-    channel = (await channels.share(tx, [feed.channel_id]))[feed.channel_id]
-    keys = {(feed.channel_id, name): _key(feed, name, answer) for name, answer in told.items()}
-    rows = await orders.lock_by_keys(tx, keys)
-    book = Book(tx, rows.values(), await orders.recipients(tx, [row.order_id for row in rows.values()]))
     cause = Cause(utc_now(), feed.kind)
-    found = 0
-    for (_, name), row in rows.items():
-        seen = fold.observe(row.order, channel.observing)
-        book.take(row.order_id, seen, cause)
-        step = _step(row._replace(order=seen.order), told[name], book)
-        book.take(row.order_id, step, cause)
-        found += step.taken
-    await book.save(whole=True)
-    return found
+    return await take(tx, [Word(_key(feed, name, one), cause, partial(_step, one)) for name, one in told.items()])
 
 
 def _key(feed: Feed, external_id: str, answer: Answer) -> Key:
@@ -243,9 +231,9 @@ def _key(feed: Feed, external_id: str, answer: Answer) -> Key:
     return Key(order_id_of(feed.channel_id, external_id, placed_at), feed.channel_id, feed.kind, external_id)
 
 
-def _step(row: Row, answer: Answer, book: Book) -> Step:
+def _step(answer: Answer, row: Row, recipient: Recipient | None) -> Step:
     if isinstance(answer, Arrival):
-        step = fold.take_snapshot(row.order, row.source, book.recipients.get(row.order_id), answer)
+        step = fold.take_snapshot(row.order, row.source, recipient, answer)
         return step._replace(notes=(Note("found"), *step.notes)) if step.taken else step
     log.warning("order %s was found and could not be read: %s", row.order_id, answer)
     return Step(row.order, taken=row.fresh, notes=(Note("found"), Note("never_read")))

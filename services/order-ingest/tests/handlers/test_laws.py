@@ -34,8 +34,8 @@ from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
 from crossdock.testing.laws import Scenario, check_laws
 from order_ingest import handlers
-from order_ingest.book import Book, Cause
-from order_ingest.store import orders
+from order_ingest.book import Cause
+from order_ingest.intake import take
 
 NUMBERS = range(1, 5)
 
@@ -96,14 +96,8 @@ def configurations(n: int) -> Sequence[Event]:
 async def four_orders(tx: Tx) -> None:
     """Orders 1 to 4 of a live channel are placed."""
     await live()(tx)
-    found = [(event, order) for event in map(placed, NUMBERS) for order in handlers.orders_in(event)[0]]
-    keys = {(event.channel_id, order.external_id): handlers.key_of(event, order) for event, order in found}
-    rows = await orders.lock_by_keys(tx, keys)
-    book = Book(tx, rows.values())
-    for event, order in found:
-        row = rows[event.channel_id, order.external_id]
-        book.take(row.order_id, handlers.step_of(row, order, None), Cause(NOON, "test"))
-    await book.save(whole=True)
+    words = [handlers.word_of(event, told) for event in map(placed, NUMBERS) for told in handlers.orders_in(event)[0]]
+    await take(tx, [word._replace(cause=Cause(NOON, "test")) for word in words])
 
 
 SCENARIOS = {

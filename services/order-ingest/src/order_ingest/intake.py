@@ -1,0 +1,41 @@
+"""What channels say of orders, taken in one way whoever heard it: a webhook, a poll, a file, a person."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from crossdock.messaging.transaction import Tx
+from order_ingest.book import Book, Cause
+from order_ingest.domain import fold
+from order_ingest.domain.fold import Step
+from order_ingest.domain.order import Recipient
+from order_ingest.store import channels, orders
+from order_ingest.store.orders import Key, Row
+
+
+class Word(NamedTuple):
+    """One thing said of one order. `key` gives the order its id if it is new; `judge` says what the word does to it."""
+
+    key: Key
+    cause: Cause
+    judge: Callable[[Row, Recipient | None], Step]
+
+
+async def take(tx: Tx, words: Sequence[Word]) -> int:
+    """Take words in their order, whole: what is stored, published and noted is one commit. Returns how many of them
+    changed anything."""
+    if not words:
+        return 0
+    known = await channels.share(tx, {word.key.channel_id for word in words})
+    keys = {(word.key.channel_id, word.key.external_id): word.key for word in reversed(words)}
+    rows = await orders.lock_by_keys(tx, keys)
+    ids = {name: row.order_id for name, row in rows.items()}
+    book = Book(tx, rows.values(), await orders.recipients(tx, ids.values()))
+    taken = 0
+    for key, cause, judge in words:
+        order_id = ids[key.channel_id, key.external_id]
+        book.take(order_id, fold.observe(book.rows[order_id].order, known[key.channel_id].observing), cause)
+        step = judge(book.rows[order_id], book.recipients.get(order_id))
+        book.take(order_id, step, cause)
+        taken += step.taken
+    await book.save(whole=True)
+    return taken
