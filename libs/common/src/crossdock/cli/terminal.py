@@ -1,0 +1,70 @@
+"""What every command shares: where the installation is, how a reply is shown, and how a failure is told."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import quote
+
+import typer
+from rich.console import Console
+from sqlalchemy.exc import DBAPIError
+
+from crossdock.cli.client import CannotCall, Client
+from crossdock.cli.setup import SettingMissing
+from crossdock.local import supervisor
+from crossdock.local.packages import PackagesUnavailable
+from crossdock.local.processes import StartFailed
+from crossdock.messaging.failures import explain
+from crossdock.messaging.topology import ManagementAway
+
+console = Console()
+problems = Console(stderr=True, soft_wrap=True)
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+Known = (CannotCall, SettingMissing, StartFailed, PackagesUnavailable, ManagementAway, supervisor.AlreadyRunning)
+
+
+def run_dir() -> Path:
+    """Where this installation keeps its data: `.run` in the current folder, unless CROSSDOCK_RUN_DIR says otherwise."""
+    return Path(os.environ.get("CROSSDOCK_RUN_DIR", ".run")).absolute()
+
+
+@contextmanager
+def one_sentence() -> Iterator[None]:
+    """Tell a known failure as one sentence, and exit with 1."""
+    try:
+        yield
+    except (DBAPIError, OSError) as problem:
+        # Never the statement: it may hold a password.
+        why = explain(problem)
+        problems.print(f"Postgres did not do what it was asked ({why}): check its URL and the rights of its role.")
+        raise typer.Exit(1) from None
+    except Known as problem:
+        problems.print(str(problem), style="red", markup=False, highlight=False)
+        raise typer.Exit(1) from None
+
+
+def show(value: Any, as_json: bool, table: Any) -> None:
+    """Print a reply as JSON or as its table."""
+    if as_json:
+        sys.stdout.write(json.dumps(value, indent=1, default=str) + "\n")
+    else:
+        table(console, value)
+
+
+def say(sentence: str) -> None:
+    """Tell what is going on."""
+    console.print(sentence, markup=False, highlight=False)
+
+
+def client() -> Client:
+    """A client of the gateway of this installation. Raises CannotCall when there is none."""
+    return Client(run_dir())
+
+
+def segment(text: str) -> str:
+    """A text as one segment of a path."""
+    return quote(text, safe="")
