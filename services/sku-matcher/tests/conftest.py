@@ -53,6 +53,7 @@ class Make:
         lines: tuple[OrderLine, ...] = (),
         channel: UUID = SHOP,
         cancelled: bool = False,
+        kind_of_channel: str = "shopify",
     ) -> OrderState:
         """Order `number`: a line of one unit for each SKU, unless `lines` are given."""
         kind = OrderCancelled if cancelled else OrderPlaced if version == 1 else OrderUpdated
@@ -60,7 +61,7 @@ class Make:
         return kind(
             order_id=UUID(int=number),
             channel_id=channel,
-            channel_kind="shopify",
+            channel_kind=kind_of_channel,
             external_id=str(number),
             number=f"#{number}",
             placed_at=NOON + timedelta(minutes=number),

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from crossdock.channels.registry import is_kept_here
 from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import (
     FulfillmentAccepted,
@@ -180,7 +181,8 @@ class Desks:
         return self._tx.trace_of(why.cause) if why.trace is None else why.trace
 
     def _dispatch(self, order_id: UUID, desk: Desk, tell: Dispatched, why: Why) -> None:
-        """Tell that goods left, and commit one write for each parcel to the channel that sold them."""
+        """Tell that goods left, and commit one write for each parcel to the channel that sold them, if anybody keeps
+        that channel outside."""
         shipment, sale = tell.shipment, sale_of(desk)
         event = ShipmentDispatched(
             order_id=order_id,
@@ -190,6 +192,8 @@ class Desks:
             packages=tuple(_package(parcel) for parcel in shipment.parcels),
         )
         self._tx.publish(event, cause=why.cause, trace=why.trace)
+        if is_kept_here(sale.channel_kind):
+            return
         for parcel in shipment.parcels:
             if parcel.units and not tell.voided:
                 self._writes.append(

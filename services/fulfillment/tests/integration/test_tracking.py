@@ -237,3 +237,14 @@ async def test_what_no_look_can_tell_is_handed_to_a_person_once(hub: Any, sold: 
     [_, twin] = await hub.writes("tracking")
     assert (twin["state"], twin["needs_person"]) == ("in_doubt", True)
     assert await hub.dispatch() == []
+
+
+async def test_where_nobody_outside_keeps_the_channel_goods_leave_and_nobody_is_told(hub: Any) -> None:
+    state = hub.state(1, 1, {"SHIRT": 1}).model_copy(update={"channel_kind": "manual"})
+    await hub.bench.handle("follow_orders", [state])
+    await hub.order(1, SHIRT=1)
+    await hub.dispatch()
+    parcel = {"package_ref": "P1", "lines": [{"line_id": "SHIRT", "sku": "SHIRT", "quantity": 1}]}
+    said = await hub.notice("shipment.dispatched", 1, shipment_id="S1", packages=[parcel])
+    assert [type(event) for event in said] == [ShipmentDispatched]
+    assert await hub.writes("tracking") == []

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from crossdock.channels.registry import is_kept_here
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
 from order_ingest.store.orders import Row
@@ -32,7 +33,7 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "lines": _lines(order, source),
         "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(order, status)],
         "requests": _requests(order),
-        "shipments": _shipments(order),
+        "shipments": _shipments(order, told=not is_kept_here(row.channel_kind)),
         "timeline": [dict(entry._mapping) for entry in timeline],
     }
 
@@ -90,7 +91,7 @@ def _requests(order: Order) -> list[dict[str, Any]]:
     return shown
 
 
-def _shipments(order: Order) -> list[dict[str, Any]]:
+def _shipments(order: Order, *, told: bool) -> list[dict[str, Any]]:
     return [
         {
             "shipment_id": shipment_id,
@@ -105,7 +106,7 @@ def _shipments(order: Order) -> list[dict[str, Any]]:
                     "tracking_number": package.tracking_number,
                     "tracking_url": package.tracking_url,
                     "units": dict(package.units),
-                    "write_back": _write_back(order, parcel_key(shipment_id, package.package_ref)),
+                    "write_back": _write_back(order, parcel_key(shipment_id, package.package_ref), told),
                 }
                 for package in shipment.packages
             ],
@@ -114,11 +115,12 @@ def _shipments(order: Order) -> list[dict[str, Any]]:
     ]
 
 
-def _write_back(order: Order, parcel: str) -> dict[str, Any]:
-    """Whether the channel knows of a parcel; `pending` until fulfillment says what came of it."""
+def _write_back(order: Order, parcel: str, told: bool) -> dict[str, Any]:
+    """Whether the channel knows of a parcel; `pending` until fulfillment says what came of it, `not_needed` where
+    nobody outside keeps the channel."""
     tracking = order.tracking.get(parcel)
     if tracking is None:
-        return {"state": "pending"}
+        return {"state": "pending" if told else "not_needed"}
     return {
         "state": tracking.state,
         "external_id": tracking.external_id,

@@ -80,7 +80,7 @@ async def add_sku(tx: Tx, sku: str, title: str | None, channel_ids: list[UUID]) 
     for unknown in sorted(set(channel_ids) - await catalogue.known_channels(tx, channel_ids)):
         raise not_found("channel", unknown)
     where = sorted(set(channel_ids)) or [presence.HUB]
-    await presence.claim_presence(tx, {(channel_id, sku) for channel_id in where})
+    await presence.claim_presence(tx, {(channel_id, sku) for channel_id in (*where, presence.HUB)})
     by_hand = await presence.set_by_hand(tx, sku, where)
     fresh = await catalogue.add_skus(tx, {sku: title or ""})
     old = await catalogue.lock_sku(tx, sku)

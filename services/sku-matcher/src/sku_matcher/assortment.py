@@ -50,7 +50,7 @@ class Assortment:
 
     async def save(self) -> None:
         """Write what changed, and tell of the SKUs that were met for the first time."""
-        await presence.claim_presence(self._tx, self._touched)
+        await presence.claim_presence(self._tx, self._touched | {(presence.HUB, sku) for sku in self._met})
         await catalogue.save_catalogue(
             self._tx,
             [self._products[key] for key in sorted(self._newer)],

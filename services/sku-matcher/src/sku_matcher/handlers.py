@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from crossdock.channels.model import ListingSet, Unreadable
 from crossdock.channels.protocols import WebhookSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import UnknownChannelKind, connector, is_kept_here
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import CatalogWebhookReceived, ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.order_ingest import OrderCancelled, OrderPlaced, OrderState, OrderUpdated
@@ -93,6 +93,7 @@ def order_of(event: OrderState) -> matching.OrderState:
             matching.Line(line.line_id, line.position, line.listing_id, line.sku, line.title, line.wanted)
             for line in event.lines
         ),
+        listed=not is_kept_here(event.channel_kind),
     )
 
 

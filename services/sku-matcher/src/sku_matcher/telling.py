@@ -16,7 +16,12 @@ HOLDS_TOLD = 100
 """Lines that one event names at most: an order of 10,000 lines without SKUs must stay a message that others can bear.
 The API tells all of them, and the rest follow when the first are solved."""
 
-CODES = {"blank": HoldCode.SKU_BLANK, "unknown": HoldCode.SKU_UNKNOWN, "ambiguous": HoldCode.SKU_AMBIGUOUS}
+CODES = {
+    "blank": HoldCode.SKU_BLANK,
+    "unknown": HoldCode.SKU_UNKNOWN,
+    "ambiguous": HoldCode.SKU_AMBIGUOUS,
+    "unheard": HoldCode.SKU_UNHEARD,
+}
 
 
 def match_event(order: OrderState, match: Match) -> MatchEvent:

@@ -33,7 +33,9 @@ def scenarios(make: Any) -> dict[str, Scenario]:
             blank = make.line("L9", "", listing_id=("31", "22", "99", None)[i % 4])
             lines = (make.line("L1", SKUS[i % 4], wanted=i % 3), make.line("L2", "SHIRT"), *([blank] * (i % 2)))
             cancelled = i % 7 == 6
-            events.append(make.order(i % 6 + 1, version=i // 6 + 1, lines=lines, cancelled=cancelled))
+            about = {"version": i // 6 + 1, "lines": lines, "cancelled": cancelled}
+            typed = {"channel": UUID(int=70), "kind_of_channel": "manual"} if i % 6 == 5 else {}
+            events.append(make.order(i % 6 + 1, **about, **typed))
         return [*events[n // 2 :], *events[: n // 2]]
 
     def products(n: int) -> Sequence[Event]:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 import pytest
 
+from crossdock.contracts.gateway import ChannelConfigured
 from crossdock.contracts.sku_matcher import OrderMatched
 from crossdock.messaging.transaction import Tx, transaction
 from crossdock.testing.bench import HandlerBench, event_of
@@ -29,6 +30,12 @@ async def one_listing_lets_it_go(bench: HandlerBench, make: Any) -> None:
 
 async def a_person_adds_it_for_every_channel(bench: HandlerBench, _: Any) -> None:
     await bench.given(lambda tx: ignore(add_sku(tx, "SHIRT", "", [])))
+
+
+async def a_person_adds_it_for_one(bench: HandlerBench, make: Any) -> None:
+    shop = ChannelConfigured(channel_id=make.shop, channel_version=1, kind="shopify", name="Shop", mode="live")
+    await bench.handle("learn_channels", [shop])
+    await bench.given(lambda tx: ignore(add_sku(tx, "SHIRT", "", [make.shop])))
 
 
 async def its_variant_is_given_a_sku(bench: HandlerBench, make: Any) -> None:
@@ -72,6 +79,23 @@ async def test_what_arrives_while_an_order_is_being_judged_releases_it(
         await asyncio.wait([learner], timeout=0.3)  # without the lock it is through by now, and found nobody waiting
     said = await learner
     assert [type(event) for event in said] == [OrderMatched]
+    assert await bench.table("waiting") == []
+
+
+@pytest.mark.parametrize("change", [a_product_brings_it, a_person_adds_it_for_every_channel, a_person_adds_it_for_one])
+async def test_whoever_makes_a_sku_known_releases_an_order_of_a_channel_without_listings(
+    bench: HandlerBench, make: Any, change: Change
+) -> None:
+    async def change_and_hand_on() -> list[Any]:
+        await change(bench, make)
+        return await hand_on(bench)
+
+    async with transaction(bench.database) as judge:
+        order = make.order(1, "SHIRT", channel=UUID(int=70), kind_of_channel="manual")
+        await handlers.match_orders([order], judge)
+        learner = asyncio.create_task(change_and_hand_on())
+        await asyncio.wait([learner], timeout=0.3)
+    assert [type(event) for event in await learner] == [OrderMatched]
     assert await bench.table("waiting") == []
 
 

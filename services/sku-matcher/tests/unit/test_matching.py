@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sku_matcher.domain.matching import (
+    ANYWHERE,
     Catalogue,
     Component,
     Given,
@@ -46,6 +47,16 @@ def test_a_line_is_the_sku_that_it_carries() -> None:
     assert match is not None
     assert match.matched
     assert [(one.line_id, one.wanted, one.components) for one in match.lines] == [("L1", 3, (Component("SHIRT", 1),))]
+
+
+def test_where_a_channel_has_no_listings_a_sku_that_the_hub_knows_will_do() -> None:
+    typed = replace(state(line(1, "SHIRT"), line(2, "NOBODY")), listed=False)
+    row, _ = take_order(Row(), typed, Catalogue({(ANYWHERE, "SHIRT"): 1}))
+    assert row.match is not None
+    assert [one.line_id for one in row.match.lines] == ["L1"]
+    assert kinds(row) == ["unheard"]
+    unknown, _ = take_order(Row(), typed, carried(SHIRT=1))  # its own channel is not where its SKUs are looked up
+    assert kinds(unknown) == ["unheard", "unheard"]
 
 
 def test_a_blank_an_unknown_and_an_ambiguous_sku_never_pass() -> None:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
 
@@ -30,6 +30,14 @@ class WebhookSource(Protocol):
 
     def parse(self, topic: str, body: bytes) -> Sequence[Parsed]:
         """Read a verified body; never raises for bad content, it returns `Unreadable` with the reason."""
+
+
+@runtime_checkable
+class KeptHere(Protocol):
+    """A channel that nobody outside keeps: its orders come from files and from people. There is nobody to tell of a
+    shipment, and there are no listings."""
+
+    kept_here: Literal[True]
 
 
 @runtime_checkable

@@ -4,6 +4,8 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
+from crossdock.channels.protocols import KeptHere
+
 
 class UnknownChannelKind(LookupError):
     """No installed connector has this kind."""
@@ -19,3 +21,13 @@ def connector(kind: str) -> Any:
     if kind not in found:
         raise UnknownChannelKind(f"no connector for channel kind {kind!r}; installed: {', '.join(sorted(found))}")
     return found[kind].load()
+
+
+@cache
+def is_kept_here(kind: str) -> bool:
+    """Whether orders of a channel kind come from files and people, with no store behind them; False for a kind that is
+    not installed."""
+    try:
+        return isinstance(connector(kind), KeptHere)
+    except UnknownChannelKind:
+        return False

@@ -16,6 +16,7 @@ class HoldCode(StrEnum):
     SKU_BLANK = "sku_blank"
     SKU_UNKNOWN = "sku_unknown"
     SKU_AMBIGUOUS = "sku_ambiguous"
+    SKU_UNHEARD = "sku_unheard"
     STOCK = "stock"
     ADDRESS_MISSING = "address_missing"
     RECIPIENT_REDACTED = "recipient_redacted"
@@ -54,6 +55,11 @@ CATALOGUE: dict[HoldCode, HoldKind] = {
     HoldCode.SKU_AMBIGUOUS: HoldKind(
         "Line {line} ({title}): SKU {sku} is carried by {count} listings of the channel",
         "Leave the SKU on one variant only; the order goes on by itself.",
+        "operator",
+    ),
+    HoldCode.SKU_UNHEARD: HoldKind(
+        "Line {line} ({title}): no channel lists SKU {sku}, and nobody has added it",
+        "Add it with `crossdock sku add`; the order goes on by itself. A wrong order is cancelled and made anew.",
         "operator",
     ),
     HoldCode.STOCK: HoldKind(

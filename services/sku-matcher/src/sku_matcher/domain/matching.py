@@ -9,9 +9,13 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-ProblemKind = Literal["blank", "unknown", "ambiguous"]
+ProblemKind = Literal["blank", "unknown", "ambiguous", "unheard"]
 Name = tuple[Literal["sku", "listing"], str]
 """What an order can wait for, in some channel."""
+
+ANYWHERE = UUID(int=1)
+"""Stands for the channel of orders whose own channel has no listings: there a SKU counts as listed once if the hub
+knows it, from whatever channel or person."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +41,13 @@ class OrderState:
     content_version: int
     cancelled: bool
     lines: tuple[Line, ...]
+    listed: bool = True
+    """Whether its channel has listings; where it has none, any SKU that the hub knows will do."""
+
+    @property
+    def shelf(self) -> UUID:
+        """The channel among whose listings its SKUs are looked up."""
+        return self.channel_id if self.listed else ANYWHERE
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,14 +187,15 @@ def outcome(
 
 
 def judge_line(order: OrderState, line: Line, catalogue: Catalogue) -> tuple[Component, ...] | Problem:
-    """A line is the SKU that it carries, exactly, if one listing of its channel carries that SKU too."""
+    """A line is the SKU that it carries, exactly, if one listing of its channel carries that SKU too; in a channel
+    without listings, if the hub knows the SKU."""
     sku = line.sku or given_since(order, line, catalogue)
     if not sku:
         return Problem("blank", line.line_id, line.position, line.title, listing_id=line.listing_id)
-    carriers = catalogue.carriers.get((order.channel_id, sku), 0)
+    carriers = catalogue.carriers.get((order.shelf, sku), 0)
     if carriers == 1:
         return (Component(sku),)
-    kind: ProblemKind = "ambiguous" if carriers else "unknown"
+    kind: ProblemKind = "ambiguous" if carriers else "unknown" if order.listed else "unheard"
     return Problem(kind, line.line_id, line.position, line.title, sku, carriers, line.listing_id)
 
 

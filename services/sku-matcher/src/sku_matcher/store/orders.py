@@ -10,6 +10,7 @@ from sqlalchemy import text
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import columns
 from sku_matcher.domain.matching import (
+    ANYWHERE,
     Component,
     Line,
     Match,
@@ -78,7 +79,7 @@ async def due_orders(tx: Tx, names: Collection[Name], limit: int) -> list[UUID]:
     """Orders that wait for one of these, and that the catalogue judges otherwise now; oldest first."""
     skus = [name for kind, name in names if kind == "sku"]
     listing_ids = [name for kind, name in names if kind == "listing"]
-    rows = await tx.rows(DUE_ORDERS, skus=skus, listing_ids=listing_ids, hub=HUB, limit=limit)
+    rows = await tx.rows(DUE_ORDERS, skus=skus, listing_ids=listing_ids, hub=HUB, anywhere=ANYWHERE, limit=limit)
     return [row.order_id for row in rows]
 
 
@@ -107,6 +108,7 @@ def _row(row: SqlRow[Any]) -> Row:
         content_version=row.content_version,
         cancelled=row.cancelled,
         lines=tuple(Line(**line) for line in row.content["lines"]),
+        listed=row.content.get("listed", True),
     )
     if row.match_content is None:
         return Row(order)
@@ -123,7 +125,7 @@ def _order_columns(rows: Sequence[Row]) -> dict[str, list[Any]]:
     matches = [row.match for row in rows]
     return {
         **columns(orders, "order_id", "channel_id", "placed_at", "order_version", "content_version", "cancelled"),
-        "content": [{"lines": order.lines} for order in orders],
+        "content": [{"lines": order.lines, "listed": order.listed} for order in orders],
         "match_content": [match and match.content_version for match in matches],
         "match_version": [match and match.match_version for match in matches],
         "outcome": [match and {"lines": match.lines, "problems": match.problems} for match in matches],
@@ -136,6 +138,7 @@ def _waiting(row: Row) -> list[tuple[OrderState, Wait]]:
 
 def _waiting_columns(waiting: Sequence[tuple[OrderState, Wait]]) -> dict[str, list[Any]]:
     return {
-        **columns([order for order, _ in waiting], "order_id", "channel_id", "placed_at"),
+        **columns([order for order, _ in waiting], "order_id", "placed_at"),
+        "channel_id": [order.shelf for order, _ in waiting],
         **columns([wait for _, wait in waiting]),
     }

@@ -8,7 +8,7 @@ from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
 from sku_matcher.domain.listings import EPOCH
-from sku_matcher.domain.matching import Catalogue, Given, OrderState
+from sku_matcher.domain.matching import ANYWHERE, Catalogue, Given, OrderState
 
 Key = tuple[UUID, str]
 """A channel, and a SKU or the channel's own id of a listing or product."""
@@ -17,11 +17,13 @@ HUB = UUID(int=0)
 """In `sku_presence`: a SKU that was added by hand for every channel."""
 
 CARRIERS = """
-    CASE WHEN COALESCE(here.listings, 0) > 0 THEN here.listings
+    CASE WHEN w.channel_id = CAST(:anywhere AS uuid) THEN (SELECT count(*) FROM sku s WHERE s.sku = w.sku)
+         WHEN COALESCE(here.listings, 0) > 0 THEN here.listings
          WHEN COALESCE(here.by_hand, false) OR COALESCE(hub.by_hand, false) THEN 1
          ELSE 0 END
 """
-"""How many listings of a channel carry a SKU; where none does, one that was added by hand stands in for a listing."""
+"""How many listings of a channel carry a SKU; where none does, one that was added by hand stands in for a listing.
+Anywhere, a SKU that the hub knows is carried once."""
 PRESENCE = """
     LEFT JOIN sku_presence here ON here.channel_id = w.channel_id AND here.sku = w.sku
     LEFT JOIN sku_presence hub ON hub.channel_id = CAST(:hub AS uuid) AND hub.sku = w.sku
@@ -67,11 +69,12 @@ async def catalogue_for(tx: Tx, orders: Iterable[OrderState]) -> Catalogue:
 
     Only a SKU that exactly one listing carries is read without a lock: nobody will wait for it.
     """
+    orders = list(orders)
     lines = [(order.channel_id, line) for order in orders for line in order.lines if line.wanted > 0]
     given = await _given(
         tx, {(channel, line.listing_id) for channel, line in lines if line.listing_id and not line.sku}
     )
-    skus = {(channel, line.sku) for channel, line in lines if line.sku}
+    skus = {(order.shelf, line.sku) for order in orders for line in order.lines if line.wanted > 0 and line.sku}
     skus |= {(channel, found.sku) for (channel, _), found in given.items()}
     carriers = await _carriers(tx, skus)
     unsure = {key for key, count in carriers.items() if count != 1}
@@ -92,7 +95,7 @@ async def _given(tx: Tx, keys: Collection[Key]) -> dict[Key, Given]:
 async def _carriers(tx: Tx, keys: Collection[Key]) -> dict[Key, int]:
     if not keys:
         return {}
-    rows = await tx.rows(READ_CARRIERS, **arrays_of(keys, "sku"), hub=HUB)
+    rows = await tx.rows(READ_CARRIERS, **arrays_of(keys, "sku"), hub=HUB, anywhere=ANYWHERE)
     return {(row.channel_id, row.sku): row.carriers for row in rows}
 
 
@@ -104,7 +107,8 @@ async def hold_presence(tx: Tx, keys: Collection[Key]) -> None:
 
 
 async def claim_presence(tx: Tx, keys: Collection[Key]) -> None:
-    """Keep judges and learners away from these SKUs: how many listings carry them is about to change."""
+    """Keep judges and learners away from these SKUs: how many listings carry them is about to change. A SKU of the
+    hub (`HUB`) is claimed where it may be met for the first time."""
     if keys:
         arrays = arrays_of(keys, "sku")
         await tx.run(ADD_PRESENCE, **arrays)
