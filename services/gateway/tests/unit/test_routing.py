@@ -15,6 +15,8 @@ from gateway.domain.routing import target_of
         ("/orders/7/match", ("sku-matcher", "/orders/7/match")),
         ("/stock/SHIRT-M/ledger", ("inventory", "/stock/SHIRT-M/ledger")),
         ("/stock/HAT%2FRED", ("inventory", "/stock/HAT%2FRED")),
+        ("/channels/7/policy", ("order-ingest", "/channels/7/policy")),
+        ("/channels/7/policy/history", ("order-ingest", "/channels/7/policy/history")),
         ("/write-backs", ("fulfillment", "/write-backs")),
         ("/services/inventory/parked/7/replay", ("inventory", "/parked/7/replay")),
     ],
@@ -35,6 +37,8 @@ def test_a_path_goes_to_the_service_that_owns_it(path: str, target: tuple[str, s
         "/orders/%2e%2e/internal",
         "/orders/..%2finternal",
         "/orders//7",
+        "/channels/7",
+        "/channels/7/secrets",
         "/parked",
     ],
 )

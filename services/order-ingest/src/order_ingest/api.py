@@ -10,6 +10,7 @@ from crossdock.contracts.holds import HoldCode
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
+from order_ingest import policies
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.status import STATUSES
@@ -23,6 +24,7 @@ TIMELINE_LIMIT = 1000
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(dependencies=[service_guard(context, "order-ingest")], tags=["orders"])
+    routes.include_router(policies.router(context))
 
     @routes.get("/orders")
     async def list_orders(

@@ -64,6 +64,18 @@ channel = Table(
     Column("name", Text, nullable=False),
     Column("mode", Text, nullable=False),
     Column("connected", Boolean, nullable=False),
+    Column("policy", JSONB, nullable=False, server_default="{}"),
+    Column("policy_version", Integer, nullable=False, server_default="0"),
+    Column("ours_from", DateTime(timezone=True)),
+)
+policy_change = Table(
+    "policy_change",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("changed_at", DateTime(timezone=True), nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changes", JSONB, nullable=False),
 )
 reconsideration = Table(
     "reconsideration",

@@ -36,16 +36,24 @@ class Client:
             headers={"authorization": f"Bearer {self._at['api_key']}"},
             timeout=15,
             trust_env=False,
+            limits=httpx.Limits(max_keepalive_connections=0),  # a command makes few calls and closes nothing
         )
 
     def get(self, path: str, **query: Any) -> Any:
         """Read something. Raises CannotCall."""
         return self.call("GET", path, query={key: value for key, value in query.items() if value is not None})
 
-    def call(self, method: str, path: str, body: Any = None, query: dict[str, Any] | None = None) -> Any:
+    def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        query: dict[str, Any] | None = None,
+        headers: dict[str, str] | None = None,
+    ) -> Any:
         """Send a request and return the JSON of its reply, or None. Raises CannotCall."""
         try:
-            reply = self._http.request(method, path, json=body, params=query or None)
+            reply = self._http.request(method, path, json=body, params=query or None, headers=headers)
         except httpx.HTTPError as problem:
             raise CannotCall(
                 f"The gateway at {self._at['url']} does not answer ({type(problem).__name__}): see `crossdock status`."

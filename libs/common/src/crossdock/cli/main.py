@@ -7,7 +7,7 @@ import typer
 
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, saved
-from crossdock.cli.commands import channels, parked, skus, stock, topology
+from crossdock.cli.commands import apply, channels, parked, policy, skus, stock, topology
 from crossdock.cli.commands import orders as one_order
 from crossdock.cli.stack import make_stack
 from crossdock.cli.terminal import AsJson, client, console, one_sentence, run_dir, say, show
@@ -24,6 +24,8 @@ SUBJECTS = {
 }
 for name, subject in SUBJECTS.items():
     app.add_typer(subject, name=name)
+channels.app.command("policy")(policy.policy)
+app.command("apply")(apply.apply)
 
 
 @app.command()

@@ -14,6 +14,8 @@ OWNERS = {
 }
 OF_AN_ORDER = {"match": "sku-matcher", "fulfillment": "fulfillment"}
 """What other services tell of an order: /v1/orders/{id}/fulfillment."""
+OF_A_CHANNEL = {"policy": "order-ingest"}
+"""What other services keep of a channel: /v1/channels/{id}/policy."""
 
 
 def target_of(path: str) -> tuple[str, str] | None:
@@ -27,6 +29,8 @@ def target_of(path: str) -> tuple[str, str] | None:
             return service, "/" + "/".join(["parked", *rest])
         case ["orders", _, about, *_] if about in OF_AN_ORDER:
             return OF_AN_ORDER[about], "/" + "/".join(segments)
+        case ["channels", _, about, *_] if about in OF_A_CHANNEL:
+            return OF_A_CHANNEL[about], "/" + "/".join(segments)
         case [first, *_] if first in OWNERS:
             return OWNERS[first], "/" + "/".join(segments)
     return None

@@ -1,12 +1,16 @@
-"""A channel as far as orders care: whether anything may be sent because of its orders."""
+"""A channel as far as orders care: its policy, and whether anything may be sent because of its orders."""
 
 from dataclasses import dataclass, replace
+from datetime import datetime
 from uuid import UUID
+
+from order_ingest.domain.policy import STANDARD, Policy, Terms
 
 
 @dataclass(frozen=True, slots=True)
 class Channel:
-    """What was configured newest. Version 0: nothing is known yet, which counts as observing."""
+    """What was configured newest. Version 0: nothing is known yet, which counts as observing. `ours_from`: orders that
+    were placed earlier did not become ours when the channel went live, unless somebody named them."""
 
     channel_id: UUID
     channel_version: int
@@ -14,6 +18,9 @@ class Channel:
     name: str
     mode: str
     connected: bool
+    policy: Policy = STANDARD
+    policy_version: int = 0
+    ours_from: datetime | None = None
 
     @property
     def observing(self) -> str:
@@ -23,7 +30,9 @@ class Channel:
 
 def configure(channel: Channel, new: Channel) -> Channel:
     """The newer configuration wins."""
-    return new if new.channel_version > channel.channel_version else channel
+    if new.channel_version <= channel.channel_version:
+        return channel
+    return replace(new, policy=channel.policy, policy_version=channel.policy_version, ours_from=channel.ours_from)
 
 
 def disconnect(channel: Channel, channel_version: int) -> Channel:
@@ -31,3 +40,8 @@ def disconnect(channel: Channel, channel_version: int) -> Channel:
     if channel_version <= channel.channel_version:
         return channel
     return replace(channel, channel_version=channel_version, connected=False)
+
+
+def terms_of(channel: Channel, at: datetime) -> Terms:
+    """Under what an order of this channel is judged that is heard of at a time."""
+    return Terms(channel.policy, channel.policy_version, channel.observing, channel.ours_from, at)

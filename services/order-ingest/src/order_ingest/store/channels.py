@@ -9,6 +9,7 @@ from sqlalchemy import text
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import columns
 from order_ingest.domain.channel import Channel
+from order_ingest.domain.policy import policy_of
 from order_ingest.domain.status import OPEN
 from order_ingest.store.orders import COLUMNS, Row, row_of
 
@@ -66,12 +67,13 @@ async def _all(tx: Tx, statement: Any, channel_ids: Collection[UUID]) -> dict[UU
     if len(rows) < len(wanted):
         await tx.run(ADD, channel_ids=wanted)
         rows = await tx.rows(statement, channel_ids=wanted)
-    return {row.channel_id: Channel(**row._mapping) for row in rows}
+    return {row.channel_id: Channel(**{**row._mapping, "policy": policy_of(row.policy)}) for row in rows}
 
 
 async def save(tx: Tx, channels: Mapping[UUID, Channel]) -> None:
-    """Write channels that were locked before."""
-    await tx.run(SAVE, **columns([channels[channel_id] for channel_id in sorted(channels)]))
+    """Write what was configured of channels that were locked before."""
+    configured = ("channel_id", "channel_version", "kind", "name", "mode", "connected")
+    await tx.run(SAVE, **columns([channels[channel_id] for channel_id in sorted(channels)], *configured))
 
 
 async def reconsider(tx: Tx, channel_ids: Collection[UUID]) -> None:
