@@ -4,7 +4,7 @@ PY := .venv/bin/python
 CROSSDOCK := .venv/bin/crossdock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint promises lock check-deploy bench
+.PHONY: help setup up down demo test lint promises chaos lock check-deploy bench
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -30,6 +30,12 @@ lint: setup ## Check style, types and the walls between the parts
 	@tools/typecheck
 	@.venv/bin/lint-imports --no-logo >.run/lint-imports.log 2>&1 || { cat .run/lint-imports.log; exit 1; }
 	@$(PY) tools/check_walls.py
+
+promises: setup ## Break a whole running system, promise by promise, and see that each is kept (minutes)
+	@$(PY) -m pytest -m promise tests/system
+
+chaos: setup ## Break the running system at random for SECONDS=300 (SEED, RATE, ORDERS, KILLS) and check every promise
+	@$(PY) -m crossdock.testing.chaos $(foreach name,SECONDS SEED RATE ORDERS KILLS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
 
 check-deploy: setup ## Check the Dockerfile, compose and Kubernetes files with the tools that read them
 	@$(PY) tools/check_deploy.py

@@ -11,22 +11,12 @@ import time
 import pytest
 
 from crossdock.messaging.faults import EXIT_CODE
+from crossdock.testing.havoc import CHANCE, STEPS
 from crossdock.testing.system import Death
 from crossdock.testing.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
-RELAY = ("before_publish", "after_publish")
-BATCH = ("before_claim", "after_commit", "before_ack", "after_handler", "after_ack")
-DISPATCHER = ("before_sending", "after_sending", "after_send", "before_record")
-STEPS = {
-    "gateway": RELAY,
-    "order-ingest": BATCH + RELAY,
-    "sku-matcher": BATCH + RELAY,
-    "inventory": BATCH + RELAY,
-    "fulfillment": BATCH + RELAY + DISPATCHER,
-}
-CHANCE = 0.3
 DEATHS = [(name, step) for name, steps in STEPS.items() for step in steps]
 
 

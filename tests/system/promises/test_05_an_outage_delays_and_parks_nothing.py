@@ -11,17 +11,20 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
-import httpx
 import psutil
 import pytest
 
 from crossdock.storage.roles import roles_of
+from crossdock.testing.havoc import close_broker_connections, end_database_connections, read_only, remove_bindings
 from crossdock.testing.world import World
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTAGE_SECONDS = 5.0
-ATTEMPTS = "SELECT count(*) FROM inventory.scheduled UNION ALL SELECT count(*) FROM inventory.parked_message"
+ATTEMPTS = """
+    SELECT count(*) FROM inventory.scheduled
+    UNION ALL SELECT count(*) FROM inventory.parked_message WHERE state = 'parked'
+"""
 
 
 @pytest.mark.parametrize("server", ["postgres", "rabbitmq"])
@@ -80,10 +83,7 @@ def test_a_network_that_is_slow_then_silent_then_cut_then_gone(world: World) -> 
 
 def test_a_binding_that_was_removed_is_made_again(world: World) -> None:
     """A webhook's event has one subscriber: without its binding the broker returns it, and the outbox keeps it."""
-    url = f"{world.system.management_url}/api/bindings/%2F/e/internal/q/order-ingest.receive-orders"
-    with httpx.Client(timeout=20, trust_env=False) as management:
-        for binding in management.get(url).json():
-            management.delete(f"{url}/{binding['properties_key']}").raise_for_status()
+    assert remove_bindings(world, "order-ingest.receive-orders") > 0
     with world.selling(20, per_second=20) as traffic:
         pass
     time.sleep(1)
@@ -103,12 +103,8 @@ def a_missing_grant(world: World, _: Path) -> Iterator[None]:
 
 @contextmanager
 def a_read_only_database(world: World, _: Path) -> Iterator[None]:
-    role = roles_of(world.system.stack.database, "inventory").runtime
-    world.sql(f'ALTER ROLE "{role}" SET default_transaction_read_only = on')
-    end_database_connections(world)
-    yield
-    world.sql(f'ALTER ROLE "{role}" RESET default_transaction_read_only')
-    end_database_connections(world)
+    with read_only(world, "inventory"):
+        yield
 
 
 @contextmanager
@@ -144,19 +140,3 @@ def test_a_database_that_refuses_to_write_pauses_the_consumer(
     world.wait_for(lambda: world.system.is_ready("inventory"), "inventory did not resume", 30)
     verdict = world.settle(traffic)
     assert verdict.ok, verdict
-
-
-def end_database_connections(world: World) -> int:
-    ended = world.sql(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
-        "WHERE application_name LIKE 'crossdock-%' AND pid <> pg_backend_pid()"
-    )
-    return len(ended)
-
-
-def close_broker_connections(world: World) -> int:
-    with httpx.Client(base_url=f"{world.system.management_url}/api/", timeout=20, trust_env=False) as management:
-        names = [connection["name"] for connection in management.get("connections").json()]
-        for name in names:
-            management.delete(f"connections/{name}")
-    return len(names)

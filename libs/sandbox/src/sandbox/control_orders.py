@@ -26,6 +26,12 @@ class WebhooksBody(Body):
     webhooks: list[str] | None = None
 
 
+class BulkBody(Body):
+    """Many orders at once."""
+
+    orders: list[OrderDescription] = Field(max_length=1000)
+
+
 class CancelBody(WebhooksBody):
     """A cancellation by the merchant or buyer."""
 
@@ -152,6 +158,10 @@ def _order_routes(world: World, router: APIRouter) -> None:
             raise HTTPException(404, str(unknown)) from None
         actions.place(world, store, made, body.webhooks, body.fulfillment_order_delay)
         return payloads.order(store, made)
+
+    @router.post("/{shop}/orders/bulk", status_code=201)
+    async def place_many(shop: str, body: BulkBody) -> dict[str, Any]:
+        return {"orders": [await place(shop, one) for one in body.orders]}
 
     @router.get("/{shop}/orders")
     async def orders(shop: str) -> dict[str, Any]:

@@ -8,15 +8,23 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import datetime
 from importlib import import_module
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import uuid_utils.compat
 from sqlalchemy import text
 
 DEADLY = b"deadly"
+
+CLOCK_JUMPS = (0.0, 600.0, 0.0, -600.0)
+CLOCK_JUMP_SECONDS = 2.0
+"""How far the jumping clock is off, in seconds, and for how long at a time."""
 
 
 def without_inbox() -> None:
@@ -165,6 +173,20 @@ def with_deadly_messages() -> None:
     consumer.handlers[:] = [replace(handler, function=_mortal(handler.function)) for handler in consumer.handlers]
 
 
+def with_jumping_clock() -> None:
+    """Not a mechanism left out: the clock of this process jumps ten minutes ahead and ten back, again and again."""
+    real, ids = time.time, uuid_utils.compat.uuid7
+
+    def jumped() -> float:
+        return real() + CLOCK_JUMPS[int(time.monotonic() / CLOCK_JUMP_SECONDS) % len(CLOCK_JUMPS)]
+
+    time.time = jumped
+    compat: Any = uuid_utils.compat
+    compat.uuid7 = lambda: ids(nanoseconds=int(jumped() * 1e9))
+    base: Any = import_module("crossdock.contracts.base")
+    base.datetime = SimpleNamespace(now=lambda zone: datetime.fromtimestamp(jumped(), zone))
+
+
 def _mortal(handle: Callable[..., Any]) -> Callable[..., Any]:
     async def handle_or_die(events: Any, tx: Any) -> None:
         if any(DEADLY in getattr(event, "body", b"") for event in events):
@@ -189,6 +211,7 @@ MECHANISMS: dict[str, Callable[[], None]] = {
     "looks": without_looks,
     "=quick-retries": with_quick_retries,
     "=deadly-messages": with_deadly_messages,
+    "=jumping-clock": with_jumping_clock,
 }
 
 
