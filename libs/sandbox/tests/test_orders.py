@@ -160,3 +160,10 @@ def test_payloads_have_the_keys_of_published_samples(
     missing = keys(json.loads((SAMPLES / sample).read_bytes())) - ours
     filled = {""} | {one.rpartition(".")[0] for one in ours}  # below these ours holds something, too
     assert {one for one in missing if one.rpartition(".")[0] in filled} == set()
+
+
+def test_many_orders_placed_at_once_are_orders_like_any_other(shop: Sandbox) -> None:
+    wanted = [{"lines": [{"sku": "SHIRT-M", "quantity": count}], "webhooks": []} for count in (1, 2, 3)]
+    made = shop.control(f"shopify/{shop.shop}/orders/bulk", {"orders": wanted})["orders"]
+    assert [one["line_items"][0]["quantity"] for one in made] == [1, 2, 3]
+    assert [one["name"] for one in made] == [one["name"] for one in shop.look(f"shopify/{shop.shop}/orders")["orders"]]
