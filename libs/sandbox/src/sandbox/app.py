@@ -7,6 +7,7 @@ from fastapi import FastAPI
 
 from sandbox import control, control_orders, control_shopify, control_threepl
 from sandbox.shopify import api as shopify
+from sandbox.shopify import oauth
 from sandbox.shopify.resolvers import schema
 from sandbox.threepl import api as threepl
 from sandbox.world import World
@@ -31,6 +32,7 @@ def create_app(seed: int = 1, control_enabled: bool = True) -> FastAPI:
         return {"status": "ok"}
 
     app.include_router(shopify.routes(world))
+    app.include_router(oauth.routes(world))
     app.include_router(threepl.routes(world))
     if control_enabled:
         for part in (control, control_shopify, control_orders, control_threepl):

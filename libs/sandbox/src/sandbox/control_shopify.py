@@ -40,6 +40,7 @@ class StoreBody(Body):
     domain: str
     token: str
     secret: str
+    client_id: str = "client-id"
     old_secret: str | None = None
     name: str | None = None
     currency: str = "USD"
@@ -62,7 +63,7 @@ class ChangeBody(Body):
 
 
 class FaultBody(Body):
-    """The next `times` calls of a root field (or `*`) go wrong."""
+    """The next `times` calls of a root field (or `*`), or of a grant of the token endpoint, go wrong."""
 
     operation: str = "*"
     kind: str = Field(pattern="^(lose_reply|act_late|timeout|error_500|throttle|http_429|token_expired)$")
@@ -74,6 +75,7 @@ def routes(world: World) -> APIRouter:
     """The endpoints that steer stores."""
     router = APIRouter(prefix="/_control/shopify")
     _store_routes(world, router)
+    _app_routes(world, router)
     return router
 
 
@@ -111,7 +113,8 @@ def _store_routes(world: World, router: APIRouter) -> None:
         name = body.name or body.domain.split(".")[0].title()
         store = Store(
             body.domain, ids.next(), name, body.currency, body.token, body.secret, ids, Bucket(),
-            old_secret=body.old_secret, utc_offset=body.utc_offset, timezone_name=body.timezone_name,
+            client_id=body.client_id, old_secret=body.old_secret, utc_offset=body.utc_offset,
+            timezone_name=body.timezone_name,
         )  # fmt: skip
         configured(store.settings, body.settings)
         for given in body.locations:
@@ -135,7 +138,11 @@ def _store_routes(world: World, router: APIRouter) -> None:
             if name not in ("maximum", "restore", "available"):
                 raise HTTPException(422, f"A bucket has no {name}; it has maximum, restore and available.")
             setattr(store.bucket, name, amount)
+        before = sorted(store.settings.scopes)
         configured(store.settings, body.settings)
+        if sorted(store.settings.scopes) != before:
+            told = {"id": store.id, "previous": before, "current": sorted(store.settings.scopes)}
+            Event(world, store, utc_now()).emit("app/scopes_update", told, store.domain)
         return shown_store(store)
 
     @router.post("/{shop}/subscriptions", status_code=201)
@@ -154,11 +161,31 @@ def _store_routes(world: World, router: APIRouter) -> None:
         store_in(world, shop).faults.clear()
         return []
 
+
+def _app_routes(world: World, router: APIRouter) -> None:
+    @router.get("/{shop}/oauth")
+    async def oauth(shop: str) -> dict[str, Any]:
+        grants = store_in(world, shop).grants
+        return {"calls": grants.calls, "peak": grants.peak, "access_tokens": len(grants.access)}
+
+    @router.post("/{shop}/oauth/expire")
+    async def expire_access(shop: str) -> dict[str, bool]:
+        store_in(world, shop).grants.access.clear()
+        return {"expired": True}
+
+    @router.delete("/{shop}/subscriptions")
+    async def forget_subscriptions(shop: str) -> dict[str, Any]:
+        store = store_in(world, shop)
+        store.subscriptions = {number: one for number, one in store.subscriptions.items() if not one.by_api}
+        return shown_store(store)
+
     @router.post("/{shop}/uninstall")
     async def uninstall(shop: str) -> dict[str, Any]:
         store = store_in(world, shop)
         Event(world, store, utc_now()).emit("app/uninstalled", catalog_payloads.shop(store), store.domain)
         store.installed = False
+        store.grants.revoke()
+        store.subscriptions = {number: one for number, one in store.subscriptions.items() if not one.by_api}
         return shown_store(store)
 
 

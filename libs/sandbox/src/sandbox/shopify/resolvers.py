@@ -1,6 +1,6 @@
 """The executable schema: the root queries here, the root mutations from `mutations`."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -9,6 +9,7 @@ from graphql import GraphQLError, GraphQLSchema, build_schema
 
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify import mutations, views
+from sandbox.shopify.app import ROOT_SCOPES, widened
 from sandbox.shopify.catalog_views import number_of
 from sandbox.shopify.context import Context, Info, kind_of
 from sandbox.shopify.fulfilling import display_status
@@ -296,16 +297,26 @@ QUERIES: dict[str, Callable[..., Any]] = {
 WRITERS: dict[str, Callable[[Any], Any]] = {"DateTime": views.moment, "UnsignedInt64": str, "Decimal": str}
 
 
-def refusing(resolve: Callable[..., Any]) -> Callable[..., Any]:
-    """`resolve` with refused paging told as a top-level error."""
+def refusing(name: str, resolve: Callable[..., Any]) -> Callable[..., Any]:
+    """`resolve` with missing scopes and refused paging told as top-level errors."""
+    needed = ROOT_SCOPES.get(name, ())
 
     def resolved(root: Any, info: Info, **args: Any) -> Any:
+        if needed and not widened(info.context.store.settings.scopes) & set(needed):
+            raise denied(name, needed)
         try:
             return resolve(root, info, **args)
         except BadPage as error:
             raise GraphQLError(str(error), extensions={"code": "BAD_REQUEST"}) from None
 
     return resolved
+
+
+def denied(name: str, needed: Sequence[str]) -> GraphQLError:
+    """The refusal of a field whose scope the app lacks."""
+    access = " or ".join(f"`{scope}` access scope" for scope in needed) + "."
+    extensions = {"code": "ACCESS_DENIED", "requiredAccess": access}
+    return GraphQLError(f"Access denied for {name} field. Required access: {access}", extensions=extensions)
 
 
 @cache
@@ -320,5 +331,5 @@ def schema() -> GraphQLSchema:
         assert root is not None
         assert set(root.fields) == set(resolvers), set(root.fields) ^ set(resolvers)
         for name, resolve in resolvers.items():
-            root.fields[name].resolve = refusing(resolve)
+            root.fields[name].resolve = refusing(name, resolve)
     return built

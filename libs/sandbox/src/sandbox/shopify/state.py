@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.clock import utc_now
+from sandbox.shopify.app import Grants
 from sandbox.shopify.cost import Bucket
 from sandbox.shopify.money import Bag, Currencies, total
 
@@ -293,7 +294,8 @@ class Job:
 
 @dataclass
 class Fault:
-    """The next `times` calls of an operation go wrong. `operation` is a root field or `*`."""
+    """The next `times` calls of an operation go wrong. `operation` is a root field, `*` for any of them, or a grant of
+    the token endpoint."""
 
     operation: str
     kind: str  # lose_reply, act_late, timeout, error_500, throttle, http_429, token_expired
@@ -303,7 +305,7 @@ class Fault:
 
 @dataclass
 class Settings:
-    """How a store behaves. Delays and lags are sandbox seconds."""
+    """How a store behaves. Delays, lags and lives of tokens are sandbox seconds."""
 
     fulfillment_order_delay: float = 0.0
     search_lag: float = 0.0
@@ -313,8 +315,17 @@ class Settings:
     orders_per_minute: int | None = None
     served_versions: list[str] = field(default_factory=lambda: ["2026-01", "2026-04", "2026-07", "2026-10"])
     webhook_version: str = "2026-10"
+    approves: bool = True
+    withheld_scopes: list[str] = field(default_factory=list)
+    same_organisation: bool = True
+    token_seconds: float = 3600.0
+    refresh_seconds: float = 7_776_000.0
+    credentials_token_seconds: float = 86_400.0
+    one_access_token: bool = False
+    refresh_single_use: bool = False
     scopes: list[str] = field(
         default_factory=lambda: [
+            "read_customers",
             "read_inventory",
             "read_locations",
             "read_merchant_managed_fulfillment_orders",
@@ -359,6 +370,8 @@ class Store:
     ids: Ids
     bucket: Bucket
     settings: Settings = field(default_factory=Settings)
+    client_id: str = "client-id"
+    grants: Grants = field(default_factory=Grants)
     old_secret: str | None = None
     utc_offset: str = "-05:00"
     timezone_name: str = "America/New_York"

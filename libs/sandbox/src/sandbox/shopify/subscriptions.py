@@ -5,6 +5,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from sandbox.shopify import catalog_views as catalog
+from sandbox.shopify.app import topic_allowed
 from sandbox.shopify.context import Context, Info, number_in
 from sandbox.shopify.filtering import BadFilter, parse
 from sandbox.shopify.state import Store, Subscription, second
@@ -50,6 +51,9 @@ def create(_root: Any, info: Info, **args: Any) -> View:
     context: Context = info.context
     given, topic = args["webhookSubscription"], args["topic"]
     uri = given.get("uri") or given.get("callbackUrl") or ""
+    if not topic_allowed(topic, context.store.settings.scopes):
+        message = f"You do not have permission to create or update webhooks with {topic} topic."
+        return {"webhookSubscription": None, "userErrors": [{"field": ["topic"], "message": message}]}
     if errors := problems(context.store, given, uri, topic):
         return {"webhookSubscription": None, "userErrors": errors}
     made = Subscription(context.store.ids.next(), topic, uri)
