@@ -12,7 +12,7 @@ from crossdock.cli.stack import PACKAGES, SERVICES
 
 Overlay = Callable[[str], list[dict[str, Any]]]
 NAMESPACE = "kubernetes.io/metadata.name"
-CALLERS = {"order-ingest", "fulfillment"}
+CALLERS = {"order-ingest", "sku-matcher", "fulfillment"}
 STANDING = {"service", "database", "message-broker"}
 POSTGRES, AMQP, MANAGEMENT, HTTP = 5432, 5672, 15672, 8080
 

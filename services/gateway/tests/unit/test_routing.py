@@ -19,6 +19,8 @@ from gateway.domain.routing import target_of
         ("/channels/7/policy/history", ("order-ingest", "/channels/7/policy/history")),
         ("/write-backs", ("fulfillment", "/write-backs")),
         ("/services/inventory/parked/7/replay", ("inventory", "/parked/7/replay")),
+        ("/services/order-ingest/integrations/7/start", ("order-ingest", "/integrations/7/start")),
+        ("/services/sku-matcher/runs", ("sku-matcher", "/runs")),
     ],
 )
 def test_a_path_goes_to_the_service_that_owns_it(path: str, target: tuple[str, str]) -> None:
@@ -33,6 +35,7 @@ def test_a_path_goes_to_the_service_that_owns_it(path: str, target: tuple[str, s
         "/internal/channels",
         "/services/inventory/internal",
         "/services/nobody/parked",
+        "/services/inventory/runs",
         "/orders/../internal",
         "/orders/%2e%2e/internal",
         "/orders/..%2finternal",

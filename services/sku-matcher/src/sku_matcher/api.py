@@ -10,7 +10,9 @@ from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import not_found
+from crossdock.service.runs import api as runs_api
 from sku_matcher import telling
+from sku_matcher.runs import RUNS
 from sku_matcher.store import catalogue, orders, presence
 
 SkuText = Annotated[
@@ -30,7 +32,15 @@ class NewSku(BaseModel):
 
 def router(context: Context) -> APIRouter:
     """The routes."""
-    routes = APIRouter(dependencies=[service_guard(context, "sku-matcher")], tags=["sku-matcher"])
+    guard = service_guard(context, "sku-matcher")
+    routes = APIRouter()
+    routes.include_router(runs_api.router(context, RUNS, guard))
+    routes.include_router(_catalogue_routes(context), dependencies=[guard])
+    return routes
+
+
+def _catalogue_routes(context: Context) -> APIRouter:
+    routes = APIRouter(tags=["sku-matcher"])
 
     @routes.get("/skus")
     async def list_skus(sku: str | None = None, after: str = "", limit: Limit = 100) -> list[dict[str, Any]]:

@@ -1,12 +1,16 @@
 """The part of the catalogue that one batch has locked: products are learnt one by one, and it is written at the end."""
 
 from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
 
+from crossdock.channels.model import ListingSet
 from crossdock.contracts.base import Event
 from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging.transaction import Tx
+from crossdock.service.runs.model import Tally
 from sku_matcher import telling
-from sku_matcher.domain.listings import Change, Listing, Product, ProductState, learn_product
+from sku_matcher.domain.listings import Change, Listing, Product, ProductState, Variant, learn_product
 from sku_matcher.store import catalogue, presence
 from sku_matcher.store.presence import Key
 
@@ -22,7 +26,7 @@ class Assortment:
         self._changed: set[Key] = set()
         self._newer: set[Key] = set()
         self._touched: set[Key] = set()
-        self._met: dict[str, tuple[str, Event]] = {}
+        self._met: dict[str, tuple[str, Event | None]] = {}
         for listing in listings.values():
             self._place(listing)
 
@@ -36,8 +40,9 @@ class Assortment:
         locked = await catalogue.lock_products(tx, products)
         return cls(tx, locked, await catalogue.lock_listings(tx, named, products))
 
-    def learn(self, state: ProductState, event: Event) -> None:
-        """Take one state and tell what it changed."""
+    def learn(self, state: ProductState, event: Event | None = None) -> Tally:
+        """Take one state and tell what it changed; `event` carried it, where one did. Returns whether the product was
+        new, changed or neither."""
         key = (state.channel_id, state.product_id)
         ids = self._of_product.get(key, set()) | {variant.listing_id for variant in state.variants}
         about = {listing_id: self._listings[state.channel_id, listing_id] for listing_id in ids}
@@ -45,8 +50,10 @@ class Assortment:
         if product is not self._products[key]:
             self._products[key] = product
             self._newer.add(key)
+        known = bool(self._of_product.get(key))
         for change in changes:
             self._apply(change, event)
+        return Tally(changed=1) if changes and known else Tally(imported=1) if changes else Tally(unchanged=1)
 
     async def save(self) -> None:
         """Write what changed, and tell of the SKUs that were met for the first time."""
@@ -62,7 +69,7 @@ class Assortment:
             if sku in fresh:
                 self._tx.publish(SkuChanged(sku=sku, sku_version=1, title=title), cause=event)
 
-    def _apply(self, change: Change, event: Event) -> None:
+    def _apply(self, change: Change, event: Event | None) -> None:
         listing = change.listing
         key = (listing.channel_id, listing.listing_id)
         self._listings[key] = listing
@@ -75,3 +82,15 @@ class Assortment:
 
     def _place(self, listing: Listing) -> None:
         self._of_product.setdefault((listing.channel_id, listing.product_id), set()).add(listing.listing_id)
+
+
+def state_of(channel_id: UUID, told_at: datetime, told: ListingSet) -> ProductState:
+    """One product, as its channel told it at a time."""
+    return ProductState(
+        channel_id=channel_id,
+        product_id=told.product_id,
+        updated_at=told.updated_at,
+        told_at=told_at,
+        variants=tuple(Variant(listing.listing_id, listing.sku, listing.title) for listing in told.listings),
+        complete=told.complete,
+    )

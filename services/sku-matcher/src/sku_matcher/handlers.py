@@ -15,10 +15,10 @@ from crossdock.messaging.failures import Poison
 from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
 from sku_matcher import telling
-from sku_matcher.assortment import Assortment
+from sku_matcher.assortment import Assortment, state_of
 from sku_matcher.domain import matching
 from sku_matcher.domain.channels import Channel, newest
-from sku_matcher.domain.listings import ProductState, Variant
+from sku_matcher.domain.listings import ProductState
 from sku_matcher.domain.matching import Row, waits
 from sku_matcher.store import catalogue, orders, presence
 
@@ -110,20 +110,9 @@ def products_of(event: CatalogWebhookReceived) -> list[ProductState]:
         if isinstance(parsed, Unreadable):
             raise Poison(event, f"{event.topic} from {event.channel_kind} cannot be read: {parsed.reason}.")
         if isinstance(parsed, ListingSet):
-            states.append(product_of(event, parsed))
+            told_at = event.triggered_at or event.received_at
+            states.append(state_of(event.channel_id, told_at, parsed))
     return states
-
-
-def product_of(event: CatalogWebhookReceived, told: ListingSet) -> ProductState:
-    """One product, as a delivery tells it."""
-    return ProductState(
-        channel_id=event.channel_id,
-        product_id=told.product_id,
-        updated_at=told.updated_at,
-        told_at=event.triggered_at or event.received_at,
-        variants=tuple(Variant(listing.listing_id, listing.sku, listing.title) for listing in told.listings),
-        complete=told.complete,
-    )
 
 
 def channel_of(event: ChannelConfigured | ChannelDisconnected) -> Channel:

@@ -3,10 +3,12 @@
 from sqlalchemy import Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
 from sqlalchemy.dialects.postgresql import JSONB
 
+from crossdock.service.runs.tables import run_tables
 from crossdock.storage.tables import messaging_tables
 
 metadata = MetaData(schema="sku_matcher")
 messaging_tables(metadata)
+run_tables(metadata)
 
 channel = Table(
     "channel",

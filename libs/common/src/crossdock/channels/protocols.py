@@ -104,10 +104,12 @@ class LocationSource(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ListingPage:
-    """Products by their last change, oldest first. `cursor` leads to the next page; None at the end."""
+    """Products by their last change, oldest first. `cursor` leads to the next page; None at the end. `unreadable` are
+    the ids of products that cannot be read, each with why, in one sentence."""
 
     products: tuple[ListingSet, ...]
     cursor: str | None
+    unreadable: tuple[tuple[str, str], ...] = ()
 
 
 @runtime_checkable

@@ -12,6 +12,8 @@ OWNERS = {
     "requests": "fulfillment",
     "write-backs": "fulfillment",
 }
+WITH_RUNS = ("order-ingest", "sku-matcher")
+"""Services that have integrations and runs: /v1/services/{service}/integrations."""
 OF_AN_ORDER = {"match": "sku-matcher", "fulfillment": "fulfillment"}
 """What other services tell of an order: /v1/orders/{id}/fulfillment."""
 OF_A_CHANNEL = {"policy": "order-ingest"}
@@ -27,6 +29,8 @@ def target_of(path: str) -> tuple[str, str] | None:
     match segments:
         case ["services", service, "parked", *rest] if service in SERVICES:
             return service, "/" + "/".join(["parked", *rest])
+        case ["services", service, "integrations" | "runs" as what, *rest] if service in WITH_RUNS:
+            return service, "/" + "/".join([what, *rest])
         case ["orders", _, about, *_] if about in OF_AN_ORDER:
             return OF_AN_ORDER[about], "/" + "/".join(segments)
         case ["channels", _, about, *_] if about in OF_A_CHANNEL:

@@ -74,6 +74,7 @@ LEARN_CHANNELS = text("""
         kind = COALESCE(NULLIF(excluded.kind, ''), c.kind), name = COALESCE(NULLIF(excluded.name, ''), c.name)
     WHERE c.channel_version < excluded.channel_version
 """)
+EVERY_CHANNEL = text("SELECT channel_id, kind, name, connected FROM channel ORDER BY channel_id")
 CHANNELS = text("SELECT channel_id FROM channel WHERE channel_id = ANY(CAST(:channel_ids AS uuid[]))")
 SKUS = text("""
     SELECT s.sku, s.title, s.sku_version, COALESCE(p.listings, 0) AS listings, COALESCE(p.by_hand, false) AS by_hand,
@@ -142,6 +143,11 @@ async def save_sku(tx: Tx, sku: str, sku_version: int, title: str) -> None:
 async def learn_channels(tx: Tx, channels: Collection[Channel]) -> None:
     """Write what is newer than what is known."""
     await tx.run(LEARN_CHANNELS, **columns(sorted(channels, key=lambda channel: channel.channel_id)))
+
+
+async def every_channel(tx: Tx) -> Sequence[SqlRow[Any]]:
+    """The channels that have been heard of."""
+    return await tx.rows(EVERY_CHANNEL)
 
 
 async def known_channels(tx: Tx, channel_ids: Collection[UUID]) -> set[UUID]:

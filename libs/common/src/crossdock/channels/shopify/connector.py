@@ -103,11 +103,18 @@ class ShopifyConnector:
         query = changed_since(since - OVERLAP) if since is not None else None
         variables = {"first": _PRODUCTS, "after": cursor, "query": query}
         data = await self.client.execute(access, "ProductsUpdatedSince", variables, Purpose.LISTING)
-        found = [await self._listings(access, node) for node in data["products"]["nodes"]]
-        return ListingPage(tuple(one for one in found if one is not None), next_cursor(data["products"]))
+        found: list[ListingSet] = []
+        unreadable: list[tuple[str, str]] = []
+        for node in data["products"]["nodes"]:
+            try:
+                if (told := await self._listings(access, node)) is not None:
+                    found.append(told)
+            except Bad as bad:
+                unreadable.append((id_of(node["id"]), f"Shopify's product cannot be read: {bad}"))
+        return ListingPage(tuple(found), next_cursor(data["products"]), tuple(unreadable))
 
     async def _listings(self, access: ChannelAccess, node: Mapping[str, Any]) -> ListingSet | None:
-        """One product with all of its variants, or None when it was deleted while we read it."""
+        """One product with all of its variants, or None when it was deleted while we read it. Raises Bad."""
         variants = list(node["variants"]["nodes"])
         after = next_cursor(node["variants"])
         while after is not None:
@@ -117,10 +124,7 @@ class ShopifyConnector:
                 return None
             variants += data["product"]["variants"]["nodes"]
             after = next_cursor(data["product"]["variants"])
-        try:
-            return listings_from_node(node, variants)
-        except Bad as bad:
-            raise Permanent(f"Shopify's product {id_of(node['id'])} cannot be read: {bad}", "unreadable") from None
+        return listings_from_node(node, variants)
 
     async def push_shipment(self, access: ChannelAccess, notice: ShipmentNotice) -> Receipt:
         """See ShipmentSink; adopts the parcel when its tracking number is on the order already."""
