@@ -30,6 +30,7 @@ class ShopState:
 
     bucket: Bucket | None = None
     costs: dict[str, float] = field(default_factory=dict)
+    served_version: str = ""
     version_note: str = ""
 
 
@@ -58,7 +59,7 @@ class ShopifyClient:
             raise RateLimited(f"the rate budget of this shop is kept for more urgent calls than {operation}", wait)
         shop.bucket = budget.spend(shop.bucket, cost, now)
         write = is_mutation(operation)
-        version = str(access.settings.get("api_version", API_VERSION))
+        version = asked_version(access)
         answer = await http.call(
             access,
             "POST",
@@ -85,6 +86,7 @@ class ShopifyClient:
     @staticmethod
     def _learn(shop: ShopState, operation: str, headers: Mapping[str, str], version: str, payload: Any) -> None:
         served = headers.get("x-shopify-api-version", "")
+        shop.served_version = served[:20]
         other = served and served != version
         shop.version_note = f"Shopify answered with API version {served[:20]} instead of {version}" if other else ""
         cost = throttle_of(payload)
@@ -93,6 +95,11 @@ class ShopifyClient:
         status = cost.get("throttleStatus")
         if isinstance(status, Mapping):
             shop.bucket = budget.learn(shop.bucket, status, time.monotonic())
+
+
+def asked_version(access: ChannelAccess) -> str:
+    """The API version that a channel asks for: ours, unless its setting `api_version` says otherwise."""
+    return str(access.settings.get("api_version", API_VERSION))
 
 
 def throttle_of(payload: Any) -> Mapping[str, Any]:

@@ -8,19 +8,25 @@ from typing import Any
 from crossdock.channels.errors import Permanent
 from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
 from crossdock.channels.protocols import (
+    App,
+    Approval,
     ChannelAccess,
     ChannelLocation,
     Evidence,
+    Grant,
+    Inspection,
     ListingPage,
     OrderPage,
     OrderRef,
     Receipt,
+    ScopeNeed,
     ShipmentNotice,
+    Subscription,
 )
 from crossdock.channels.reading import Bad, identifier, moment, text
-from crossdock.channels.shopify import mapper, shipments, subscriptions, webhooks
+from crossdock.channels.shopify import mapper, oauth, scopes, shipments, subscriptions, webhooks
 from crossdock.channels.shopify.budget import Purpose
-from crossdock.channels.shopify.client import ShopifyClient
+from crossdock.channels.shopify.client import ShopifyClient, asked_version
 from crossdock.channels.shopify.graphql import listings_from_node, order_from_node
 
 OVERLAP = timedelta(minutes=5)
@@ -134,14 +140,57 @@ class ShopifyConnector:
         """See ShipmentSink; a read by order id, which no index delays."""
         return await shipments.find(self.client, access, notice)
 
+    def webhook_topics(self, scopes: Sequence[str]) -> tuple[str, ...]:
+        """See WebhookSubscriber."""
+        return subscriptions.topics_for(scopes)
+
+    async def list_webhooks(self, access: ChannelAccess) -> tuple[Subscription, ...]:
+        """See WebhookSubscriber."""
+        return await subscriptions.existing(self.client, access)
+
     async def ensure_webhooks(self, access: ChannelAccess, uri: str, topics: Sequence[str]) -> tuple[str, ...]:
-        """Subscribe `uri` to topics such as `orders/create` that it lacks; the topics that were added. Shopify deletes
-        a subscription after repeated failures, so call this on a timer. Raises ChannelError."""
+        """See WebhookSubscriber. Shopify deletes a subscription after repeated failures: call this on a timer."""
         return await subscriptions.ensure(self.client, access, uri, topics)
 
     async def remove_webhooks(self, access: ChannelAccess, uri: str) -> int:
-        """Delete every subscription of `uri`; how many there were. Raises ChannelError."""
+        """See WebhookSubscriber."""
         return await subscriptions.remove(self.client, access, uri)
+
+    def scope_needs(self, settings: Mapping[str, Any]) -> tuple[ScopeNeed, ...]:
+        """See Inspector."""
+        return scopes.needs(settings)
+
+    def missing(self, needs: Sequence[ScopeNeed], granted: Sequence[str]) -> tuple[ScopeNeed, ...]:
+        """See Inspector."""
+        return scopes.missing(needs, granted)
+
+    async def inspect(self, access: ChannelAccess) -> Inspection:
+        """See Inspector."""
+        data = await self.client.execute(access, "Installation", {}, Purpose.ORDER)
+        granted = tuple(sorted(one["handle"] for one in data["currentAppInstallation"]["accessScopes"]))
+        asked, served = asked_version(access), self.client.state(access).served_version
+        return Inspection(data["shop"]["myshopifyDomain"], granted, asked, served or asked)
+
+    def authorize_url(self, access: ChannelAccess, app: App, redirect_uri: str, state: str) -> str:
+        """See Authorizer."""
+        asked = scopes.asked(scopes.needs(access.settings))
+        return oauth.authorize_url(access, app, asked, redirect_uri, state)
+
+    def verify_approval(self, query: Sequence[tuple[str, str]], secret: str, now: datetime) -> Approval | Refused:
+        """See Authorizer."""
+        return oauth.verify_approval(query, secret, now)
+
+    async def exchange_code(self, access: ChannelAccess, app: App, code: str) -> Grant:
+        """See Authorizer."""
+        return await oauth.exchange_code(access, app, code)
+
+    async def client_credentials(self, access: ChannelAccess, app: App) -> Grant:
+        """See Authorizer."""
+        return await oauth.client_credentials(access, app)
+
+    async def refresh(self, access: ChannelAccess, app: App, refresh_token: str) -> Grant:
+        """See Authorizer."""
+        return await oauth.refresh(access, app, refresh_token)
 
 
 def order_gid(external_id: str) -> str:
