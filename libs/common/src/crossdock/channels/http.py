@@ -14,9 +14,11 @@ from typing import Any
 from urllib.parse import urlsplit
 from weakref import WeakKeyDictionary
 
+import httpcore
 import httpx
 import orjson
 
+from crossdock.channels.addresses import GuardedNetwork, PrivateAddress
 from crossdock.channels.errors import Permanent, RateLimited, Retryable, Unknown
 from crossdock.channels.protocols import ChannelAccess
 
@@ -59,13 +61,29 @@ def client() -> httpx.AsyncClient:
 
 
 def _new_client(trusted: ssl.SSLContext) -> httpx.AsyncClient:
-    return httpx.AsyncClient(
+    made = httpx.AsyncClient(
         verify=trusted,
         timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
-        limits=httpx.Limits(max_connections=25, max_keepalive_connections=5),
         follow_redirects=False,
         mounts={"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None},
     )
+    # Given as an argument, a transport would switch the proxies of the environment off.
+    made._transport = _GuardedTransport(trusted)
+    return made
+
+
+class _GuardedTransport(httpx.AsyncHTTPTransport):
+    """HTTP over connections that lead to public addresses only."""
+
+    def __init__(self, trusted: ssl.SSLContext) -> None:
+        super().__init__(verify=trusted)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=trusted,
+            max_connections=25,
+            max_keepalive_connections=5,
+            keepalive_expiry=5.0,
+            network_backend=GuardedNetwork(),
+        )
 
 
 async def close_client() -> None:
@@ -129,6 +147,9 @@ async def call(
             client().stream(method, url, headers=sent, content=content, params=query) as response,
         ):
             return Answer(response.status_code, dict(response.headers), await _read(response, write, who))
+    except PrivateAddress:
+        sentence = f"the address of {who} is a private one: name its host in the setting CROSSDOCK_PRIVATE_HOSTS"
+        raise Permanent(sentence, "private_address") from None
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
         raise Retryable(f"{who} could not be reached") from None
     except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError):

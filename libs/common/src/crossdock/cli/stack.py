@@ -85,6 +85,7 @@ class Stack:
             "GATEWAY_URL": self.gateway_url,
             "PORT": str(self.ports[name]),
         }
+        settings |= {"PRIVATE_HOSTS": os.environ.get("CROSSDOCK_PRIVATE_HOSTS", "127.0.0.1" if self.sandbox else "")}
         if name == "gateway":
             settings |= {f"{PACKAGES[s].upper()}_URL": self.url(s) for s in SERVICES if s != name}
             settings |= {"SEALING_KEYS": f"local:{self.secret('sealing key')}"}

@@ -16,6 +16,7 @@ from fastapi.telemetry import TelemetryConfig
 from pydantic import ValidationError
 from sqlalchemy import MetaData, text
 
+from crossdock.channels.addresses import allow_private
 from crossdock.channels.http import close_client
 from crossdock.contracts.registry import EVENTS
 from crossdock.messaging import outbox, suspects
@@ -99,6 +100,7 @@ class Process:
         self.service = service
         self.settings = settings
         self.health = Health()
+        allow_private(settings.private_hosts)
         self.database = open_database(settings.database_url.get_secret_value(), service.name, size=size)
         self.broker = Broker(
             settings.broker_url.get_secret_value(),

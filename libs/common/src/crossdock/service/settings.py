@@ -17,6 +17,9 @@ class ServiceSettings(BaseSettings):
     broker_url: SecretStr = Field(description="RabbitMQ, virtual host included")
     service_key: SecretStr = Field(min_length=32, description="Signs the tokens with which services call each other")
     gateway_url: str = Field("http://127.0.0.1:8080", description="Where the gateway's internal API listens")
+    private_hosts: str = Field(
+        "", description="Hosts of channels that may have private addresses, comma-separated, as base URLs name them"
+    )
     host: str = Field("127.0.0.1", description="Address on which the service listens")
     port: int = Field(8080, description="Port on which the service listens")
     batch_size: int = Field(200, ge=1, le=1000, description="Messages in one batch at most; prefetch is twice that")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,17 @@ import pytest
 if TYPE_CHECKING:
     from crossdock.local.servers import Broker
     from crossdock.testing.database import Templates, TestDatabase
+
+
+LOOPBACK = "127.0.0.1,localhost,::1"
+
+
+def pytest_configure() -> None:
+    """Channels of tests are on this machine."""
+    from crossdock.channels.addresses import allow_private
+
+    os.environ.setdefault("CROSSDOCK_PRIVATE_HOSTS", LOOPBACK)
+    allow_private(LOOPBACK)
 
 
 def _speaker(config: pytest.Config) -> Callable[[str], None]:
