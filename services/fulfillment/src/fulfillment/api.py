@@ -1,15 +1,17 @@
 """Fulfillment's HTTP API: an order's desk, its requests, and the writes to the outside that a person may decide."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import BaseModel
 
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import not_found
 from fulfillment import deciding, views
 from fulfillment.store import channels, desks, writes
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Decision(BaseModel):
@@ -33,10 +35,12 @@ def router(context: Context) -> APIRouter:
 
     @routes.get("/write-backs")
     async def write_backs(
-        state: Literal["pending", "sending", "done", "in_doubt", "failed"], after: UUID | None = None, limit: int = 100
+        state: Literal["pending", "sending", "done", "in_doubt", "failed"],
+        after: UUID | None = None,
+        limit: Limit = 100,
     ) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
-            rows = await writes.writes_in(tx, state, after or UUID(int=0), max(1, min(limit, 1000)))
+            rows = await writes.writes_in(tx, state, after or UUID(int=0), limit)
         return [views.write_back(row) for row in rows]
 
     @routes.post("/write-backs/{write_id}/decide")

@@ -1,10 +1,10 @@
 """Inventory's HTTP API: stock, counts, the ledger, and what an order holds."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BaseModel, Field
 
 from crossdock.contracts.base import utc_now
@@ -14,6 +14,8 @@ from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from inventory import store
 from inventory.domain.stock import count
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Count(BaseModel):
@@ -28,9 +30,9 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(dependencies=[service_guard(context, "inventory")], tags=["inventory"])
 
     @routes.get("/stock")
-    async def list_stock(sku: str | None = None, after: str = "", limit: int = 100) -> list[dict[str, Any]]:
+    async def list_stock(sku: str | None = None, after: str = "", limit: Limit = 100) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
-            rows = await store.stock_page(tx, sku=sku, after=after, limit=min(limit, 1000))
+            rows = await store.stock_page(tx, sku=sku, after=after, limit=limit)
         return [dict(row._mapping) for row in rows]
 
     @routes.put("/stock/{sku}")
@@ -39,9 +41,9 @@ def router(context: Context) -> APIRouter:
             return await record_count(tx, sku, counted.on_hand, counted.as_of or utc_now())
 
     @routes.get("/stock/{sku}/ledger")
-    async def ledger(sku: str, limit: int = 100) -> list[dict[str, Any]]:
+    async def ledger(sku: str, limit: Limit = 100) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
-            return [dict(row._mapping) for row in await store.ledger_of(tx, sku, min(limit, 1000))]
+            return [dict(row._mapping) for row in await store.ledger_of(tx, sku, limit)]
 
     @routes.get("/reservations/{order_id}")
     async def reservation(order_id: UUID) -> dict[str, Any]:

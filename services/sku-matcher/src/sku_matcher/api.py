@@ -48,7 +48,7 @@ def _catalogue_routes(context: Context) -> APIRouter:
             rows = await catalogue.sku_page(tx, sku=sku, after=after, limit=limit)
         return [dict(row._mapping) for row in rows]
 
-    @routes.post("/skus", status_code=201)
+    @routes.post("/skus", status_code=201, responses={200: {"model": dict[str, Any], "description": "It was known"}})
     async def post_sku(new: NewSku, response: Response) -> dict[str, Any]:
         async with context.transaction() as tx:
             changed = await add_sku(tx, new.sku, new.title, new.channel_ids)

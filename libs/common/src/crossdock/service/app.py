@@ -12,8 +12,9 @@ from typing import Any
 import uvicorn
 import uvloop
 from fastapi import APIRouter, Depends, FastAPI, Response
+from fastapi.responses import PlainTextResponse
 from fastapi.telemetry import TelemetryConfig
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from sqlalchemy import MetaData, text
 
 from crossdock.channels.addresses import allow_private
@@ -92,6 +93,20 @@ class Service:
         return Topology(("events", "internal"), tuple(h.queue(self.name) for h in self.consumer.handlers))
 
 
+class Live(BaseModel):
+    """Whether every loop of the process turns, and those that do not."""
+
+    live: bool
+    stuck: list[str]
+
+
+class Ready(BaseModel):
+    """Whether the process can do its work, and of each part that cannot, why."""
+
+    ready: bool
+    unready: dict[str, str]
+
+
 class Process:
     """A running service."""
 
@@ -145,19 +160,19 @@ class Process:
     def _health_routes(self) -> APIRouter:
         routes = APIRouter(tags=["health"])
 
-        @routes.get("/healthz")
-        async def live(response: Response) -> dict[str, Any]:
+        @routes.get("/healthz", responses={503: {"model": Live}})
+        async def live(response: Response) -> Live:
             stuck = self.health.stuck()
             response.status_code = 503 if stuck else 200
-            return {"live": not stuck, "stuck": stuck}
+            return Live(live=not stuck, stuck=stuck)
 
-        @routes.get("/readyz")
-        async def ready(response: Response) -> dict[str, Any]:
+        @routes.get("/readyz", responses={503: {"model": Ready}})
+        async def ready(response: Response) -> Ready:
             unready = self.health.unready()
             response.status_code = 503 if unready else 200
-            return {"ready": not unready, "unready": unready}
+            return Ready(ready=not unready, unready=unready)
 
-        @routes.get("/metrics")
+        @routes.get("/metrics", response_class=PlainTextResponse)
         async def metrics() -> Response:
             return Response(exporters.prometheus_text(), media_type="text/plain; version=0.0.4")
 

@@ -1,17 +1,43 @@
 """Parked messages over HTTP: the same routes in every service."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter
-from pydantic import BaseModel
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BaseModel
 
 from crossdock.messaging import parked
 from crossdock.messaging.transaction import transaction
 from crossdock.service.errors import Problem
 from crossdock.storage.engine import Database
+
+
+class ParkedMessage(BaseModel):
+    """A parked message without its body: what it is, which handler could not take it, and why."""
+
+    id: UUID
+    handler: str
+    queue: str
+    message_id: str | None
+    origin_id: UUID | None
+    attempt: int
+    type: str | None
+    correlation_id: str | None
+    reason: str
+    parked_at: datetime
+    state: Literal["parked", "replayed", "discarded"]
+    settled_at: datetime | None
+    size: int
+
+
+class WholeParkedMessage(ParkedMessage):
+    """A parked message with its body as text, its headers, and where in the code it failed."""
+
+    headers: dict[str, Any]
+    body: str
+    traceback: str
 
 
 class EditedBody(BaseModel):
@@ -26,20 +52,20 @@ def router(database: Database) -> APIRouter:
 
     @routes.get("")
     async def list_parked(
-        state: str = "parked", before: datetime | None = None, limit: int = 100
-    ) -> list[dict[str, Any]]:
+        state: Literal["parked", "replayed", "discarded", "all"] = "parked",
+        before: AwareDatetime | None = None,
+        limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    ) -> list[ParkedMessage]:
         async with transaction(database) as tx:
-            rows = await parked.parked_messages(
-                tx, state=None if state == "all" else state, before=before, limit=min(limit, 500)
-            )
-        return [dict(row._mapping) for row in rows]
+            rows = await parked.parked_messages(tx, state=None if state == "all" else state, before=before, limit=limit)
+        return [ParkedMessage.model_validate(dict(row._mapping)) for row in rows]
 
     @routes.get("/{parked_id}")
-    async def show(parked_id: UUID) -> dict[str, Any]:
+    async def show(parked_id: UUID) -> WholeParkedMessage:
         async with transaction(database) as tx:
             row = await _found(parked.parked_message(tx, parked_id))
-        shown = dict(row._mapping)
-        return shown | {"headers": orjson.loads(row.headers), "body": row.body.decode(errors="replace")}
+        read = {"headers": orjson.loads(row.headers), "body": row.body.decode(errors="replace")}
+        return WholeParkedMessage.model_validate(dict(row._mapping) | read)
 
     @routes.put("/{parked_id}/body", status_code=204)
     async def edit(parked_id: UUID, edited: EditedBody) -> None:
