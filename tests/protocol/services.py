@@ -135,7 +135,7 @@ class Matcher:
             if one.sku:
                 carriers[CHANNEL, one.sku] = carriers.get((CHANNEL, one.sku), 0) + 1
         given = {(CHANNEL, one.listing_id): Given(one.sku, one.sku_since) for one in self.listings if one.sku}
-        return Catalogue(carriers, given)
+        return Catalogue(carriers, given=given)
 
 
 def matcher_with(shape: Shape, orders: int, mapped: tuple[int, ...]) -> Matcher:

@@ -73,11 +73,20 @@ class Make:
         )
 
     def product(
-        self, number: int, *, minute: int = -60, second: int = 0, channel: UUID = SHOP, **skus: str
+        self,
+        number: int,
+        *,
+        minute: int = -60,
+        second: int = 0,
+        born: int | None = None,
+        channel: UUID = SHOP,
+        **skus: str,
     ) -> CatalogWebhookReceived:
-        """Product `number` with a variant for each keyword: `V11="SHIRT"`. Told of `second` seconds after `minute`."""
+        """Product `number` with a variant for each keyword: `V11="SHIRT"`. Told of `second` seconds after `minute`;
+        the variants were made at minute `born`, if the channel tells."""
         at = NOON + timedelta(minutes=minute)
-        variants = [{"id": int(key.removeprefix("V")), "sku": sku, "title": key} for key, sku in skus.items()]
+        made = {} if born is None else {"created_at": (NOON + timedelta(minutes=born)).isoformat()}
+        variants = [{"id": int(key.removeprefix("V")), "sku": sku, "title": key, **made} for key, sku in skus.items()]
         body = {"id": number, "title": f"Product {number}", "updated_at": at.isoformat(), "variants": variants}
         return self.webhook(body, told_at=at + timedelta(seconds=second), channel=channel)
 

@@ -18,7 +18,7 @@ from crossdock.contracts.fulfillment import (
     TrackingWritten,
 )
 from crossdock.contracts.inventory import StockReserved, StockShort
-from crossdock.contracts.sku_matcher import OrderMatched, OrderUnmatched
+from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
 from order_ingest.domain.fold import Note
 from order_ingest.domain.order import Order, Snapshot
 from order_ingest.translate import told_hold, units_of
@@ -126,4 +126,6 @@ SENTENCES: dict[type[Event], Callable[[Any], str]] = {
 
 def sentence_of_event(event: Event) -> str:
     """What another service reported. Raises KeyError for an event that has no sentence."""
-    return SENTENCES[type(event)](event)
+    sentence = SENTENCES[type(event)](event)
+    decision = event.decision if isinstance(event, MatchEvent) else ""
+    return f"{decision}. {sentence}" if decision else sentence

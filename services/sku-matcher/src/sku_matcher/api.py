@@ -3,23 +3,47 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Header, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
+from crossdock.contracts.base import utc_now
 from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import not_found
 from crossdock.service.runs import api as runs_api
 from sku_matcher import telling
+from sku_matcher.deciding import Wish, assign_line, map_listings
+from sku_matcher.domain.matching import Component
 from sku_matcher.runs import RUNS
-from sku_matcher.store import catalogue, orders, presence
+from sku_matcher.store import catalogue, mappings, orders, presence
 
 SkuText = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")
 ]
 Title = Annotated[str, StringConstraints(strip_whitespace=True, max_length=1000, pattern=r"^[^\x00]*$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+ListingId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
+Quantity = Annotated[int, Field(ge=1, le=10_000)]
+Actor = Annotated[str, Header(alias="x-crossdock-actor", max_length=200)]
+
+
+class MappingWish(BaseModel):
+    """A channel's listing shall be `quantity` units of `sku`; null takes the mapping away."""
+
+    channel_id: UUID
+    listing_id: ListingId
+    sku: SkuText | None
+    quantity: Quantity = 1
+
+
+class Assignment(BaseModel):
+    """What one unit of an order's line is."""
+
+    sku: SkuText
+    quantity: Quantity = 1
 
 
 class NewSku(BaseModel):
@@ -64,6 +88,8 @@ def _catalogue_routes(context: Context) -> APIRouter:
             rows = await catalogue.listing_page(tx, channel, sku=sku, after=after, limit=limit)
         return [dict(row._mapping) for row in rows]
 
+    _mappings(context, routes)
+
     @routes.get("/orders/{order_id}/match")
     async def match(order_id: UUID) -> dict[str, Any]:
         async with context.transaction() as tx:
@@ -82,6 +108,30 @@ def _catalogue_routes(context: Context) -> APIRouter:
         }
 
     return routes
+
+
+def _mappings(context: Context, routes: APIRouter) -> None:
+    @routes.put("/mappings")
+    async def put_mappings(
+        wishes: Annotated[list[MappingWish], Field(min_length=1, max_length=1000)], actor: Actor = "operator"
+    ) -> dict[str, Any]:
+        """Tie listings to SKUs; each wish has its own outcome."""
+        wanted = [Wish(one.channel_id, one.listing_id, one.sku or "", one.quantity) for one in wishes]
+        async with context.transaction() as tx:
+            return {"mappings": await map_listings(tx, wanted, actor, utc_now())}
+
+    @routes.get("/mappings")
+    async def list_mappings(channel: UUID, after: str = "", limit: Limit = 100) -> dict[str, Any]:
+        async with context.transaction() as tx:
+            rows = await mappings.page(tx, channel, after=after, limit=limit)
+        following = rows[-1].listing_id if len(rows) == limit else None
+        return {"mappings": [dict(row._mapping) for row in rows], "next": following}
+
+    @routes.put("/orders/{order_id}/match/lines/{line}")
+    async def put_line(order_id: UUID, line: str, said: Assignment, actor: Actor = "operator") -> dict[str, Any]:
+        """Say what a line is (by its id or position) that has no SKU; later orders are not touched."""
+        async with context.transaction() as tx:
+            return await assign_line(tx, order_id, line, Component(said.sku, said.quantity), actor)
 
 
 async def add_sku(tx: Tx, sku: str, title: str | None, channel_ids: list[UUID]) -> bool:

@@ -10,7 +10,7 @@ from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.service.runs.model import Tally
 from sku_matcher import telling
-from sku_matcher.domain.listings import Change, Listing, Product, ProductState, Variant, learn_product
+from sku_matcher.domain.listings import Change, History, Listing, Product, ProductState, Variant, learn_product
 from sku_matcher.store import catalogue, presence
 from sku_matcher.store.presence import Key
 
@@ -27,6 +27,7 @@ class Assortment:
         self._newer: set[Key] = set()
         self._touched: set[Key] = set()
         self._met: dict[str, tuple[str, Event | None]] = {}
+        self._history = History()
         for listing in listings.values():
             self._place(listing)
 
@@ -64,6 +65,7 @@ class Assortment:
             [self._listings[key] for key in sorted(self._changed)],
             self._touched,
         )
+        await catalogue.save_history(self._tx, self._history)
         fresh = await catalogue.add_skus(self._tx, {sku: title for sku, (title, _) in self._met.items()})
         for sku, (title, event) in self._met.items():
             if sku in fresh:
@@ -75,6 +77,7 @@ class Assortment:
         self._listings[key] = listing
         self._place(listing)
         self._changed.add(key)
+        self._history.take(change)
         self._touched |= {(listing.channel_id, sku) for sku in (listing.sku, change.previous_sku) if sku}
         if listing.sku:
             self._met.setdefault(listing.sku, (listing.title, event))
@@ -91,6 +94,6 @@ def state_of(channel_id: UUID, told_at: datetime, told: ListingSet) -> ProductSt
         product_id=told.product_id,
         updated_at=told.updated_at,
         told_at=told_at,
-        variants=tuple(Variant(listing.listing_id, listing.sku, listing.title) for listing in told.listings),
+        variants=tuple(Variant(one.listing_id, one.sku, one.title, one.created_at) for one in told.listings),
         complete=told.complete,
     )

@@ -8,7 +8,7 @@ from crossdock.channels.registry import UnknownChannelKind, connector, is_kept_h
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import CatalogWebhookReceived, ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.order_ingest import OrderCancelled, OrderPlaced, OrderState, OrderUpdated
-from crossdock.contracts.sku_matcher import ListingChanged, SkuChanged
+from crossdock.contracts.sku_matcher import ListingChanged, ListingMapped, SkuChanged
 from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.envelope import again
 from crossdock.messaging.failures import Poison
@@ -26,6 +26,7 @@ PAGE = 500
 """Waiting orders that one batch judges again at most; where there are more, the same events come once more."""
 
 consumer = Consumer()
+CatalogueEvent = ListingChanged | ListingMapped | SkuChanged
 
 
 @consumer.on(OrderPlaced, OrderUpdated, OrderCancelled)
@@ -52,8 +53,8 @@ async def learn_listings(events: Sequence[CatalogWebhookReceived], tx: Tx) -> No
     await assortment.save()
 
 
-@consumer.on(ListingChanged, SkuChanged)
-async def rematch_orders(events: Sequence[ListingChanged | SkuChanged], tx: Tx) -> None:
+@consumer.on(ListingChanged, ListingMapped, SkuChanged)
+async def rematch_orders(events: Sequence[CatalogueEvent], tx: Tx) -> None:
     """Judge the orders again that waited for what changed, oldest first."""
     causes = {name: event for event in reversed(events) for name in names_of(event)}
     due = await orders.due_orders(tx, causes, PAGE + 1)
@@ -122,15 +123,17 @@ def channel_of(event: ChannelConfigured | ChannelDisconnected) -> Channel:
     return Channel(event.channel_id, event.channel_version)
 
 
-def names_of(event: ListingChanged | SkuChanged) -> list[matching.Name]:
+def names_of(event: CatalogueEvent) -> list[matching.Name]:
     """What orders may wait for that an event touches."""
     if isinstance(event, SkuChanged):
         return [("sku", event.sku)]
+    if isinstance(event, ListingMapped):
+        return [("listing", event.listing_id)]
     named: list[matching.Name] = [("sku", sku) for sku in (event.sku, event.previous_sku) if sku]
     return [*named, ("listing", event.listing_id)] if event.sku else named
 
 
-def cause_of(row: Row, causes: dict[matching.Name, ListingChanged | SkuChanged]) -> Event:
+def cause_of(row: Row, causes: dict[matching.Name, CatalogueEvent]) -> Event:
     """The first event that touched what the order waited for."""
     return next((causes[wait.name] for wait in waits(row) if wait.name in causes), next(iter(causes.values())))
 

@@ -41,6 +41,7 @@ waiting = Table(
     Column("listing_id", Text, primary_key=True),
     Column("channel_id", Uuid, nullable=False),
     Column("carriers", Integer, nullable=False),
+    Column("blank", Boolean, nullable=False, server_default=text("false")),
     Column("placed_at", DateTime(timezone=True), nullable=False),
     Index("waiting_sku", "sku", "placed_at", "order_id", postgresql_where=text("sku <> ''")),
     Index("waiting_listing", "listing_id", "placed_at", "order_id", postgresql_where=text("listing_id <> ''")),
@@ -74,6 +75,27 @@ sku_presence = Table(
     Column("sku", Text, primary_key=True),
     Column("listings", Integer, nullable=False, server_default=text("0")),
     Column("by_hand", Boolean, nullable=False, server_default=text("false")),
+)
+sku_history = Table(
+    "sku_history",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("listing_id", Text, primary_key=True),
+    Column("since", DateTime(timezone=True), primary_key=True),
+    Column("until", DateTime(timezone=True)),
+    Column("sku", Text, nullable=False),
+    Index("sku_history_sku", "channel_id", "sku"),
+)
+mapping = Table(
+    "mapping",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("listing_id", Text, primary_key=True),
+    Column("mapping_version", Integer, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("quantity", Integer, nullable=False),
+    Column("changed_by", Text, nullable=False),
+    Column("changed_at", DateTime(timezone=True), nullable=False, info={"volatile": True}),
 )
 sku = Table(
     "sku",

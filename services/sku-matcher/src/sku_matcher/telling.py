@@ -21,17 +21,19 @@ CODES = {
     "unknown": HoldCode.SKU_UNKNOWN,
     "ambiguous": HoldCode.SKU_AMBIGUOUS,
     "unheard": HoldCode.SKU_UNHEARD,
+    "doubled": HoldCode.SKU_DOUBLED,
 }
 
 
-def match_event(order: OrderState, match: Match) -> MatchEvent:
-    """The outcome of a judgement."""
+def match_event(order: OrderState, match: Match, decision: str = "") -> MatchEvent:
+    """The outcome of a judgement; `decision` is what a person decided that led to it."""
     about = {
         "order_id": order.order_id,
         "channel_id": order.channel_id,
         "content_version": match.content_version,
         "match_version": match.match_version,
         "placed_at": order.placed_at,
+        "decision": decision,
     }
     if not match.matched:
         return OrderUnmatched(holds=tuple(hold_of(problem) for problem in match.problems[:HOLDS_TOLD]), **about)

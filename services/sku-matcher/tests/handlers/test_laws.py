@@ -9,11 +9,12 @@ import pytest
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.order_ingest import OrderState
-from crossdock.contracts.sku_matcher import ListingChanged, SkuChanged
+from crossdock.contracts.sku_matcher import ListingChanged, ListingMapped, SkuChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
 from crossdock.testing.laws import Scenario, check_laws
 from sku_matcher import handlers
+from sku_matcher.deciding import Wish, map_listings
 
 SKUS = ("SHIRT", "TWICE", "NOBODY", "MUG")
 
@@ -59,11 +60,18 @@ def scenarios(make: Any) -> dict[str, Scenario]:
                 title="",
                 previous_sku="X",
             )
-            made.append(SkuChanged(sku=sku, sku_version=i) if i % 5 == 4 else listing)
+            mapped = ListingMapped(channel_id=make.shop, listing_id="99", mapping_version=i, sku="SHIRT", quantity=2)
+            made.append(SkuChanged(sku=sku, sku_version=i) if i % 5 == 4 else mapped if i % 5 == 3 else listing)
         return made
 
     async def waiting_orders(tx: Tx) -> None:
         await handlers.match_orders([event for event in orders(20) if isinstance(event, OrderState)], tx)
+
+    async def mappings(tx: Tx) -> None:
+        """A person says what a variant is that its channel never told of."""
+        shop = ChannelConfigured(channel_id=make.shop, channel_version=1, kind="shopify", name="Shop", mode="live")
+        await handlers.learn_channels([shop], tx)
+        await map_listings(tx, [Wish(make.shop, "99", "SHIRT", 2)], "somebody", make.noon)
 
     def channels(n: int) -> Sequence[Event]:
         """Channels that come, change and go, told out of order."""
@@ -79,7 +87,7 @@ def scenarios(make: Any) -> dict[str, Scenario]:
     return {
         "match_orders": Scenario("match_orders", orders, (catalogue,)),
         "learn_listings": Scenario("learn_listings", products),
-        "rematch_orders": Scenario("rematch_orders", changes, (waiting_orders, catalogue)),
+        "rematch_orders": Scenario("rematch_orders", changes, (waiting_orders, catalogue, mappings)),
         "learn_channels": Scenario("learn_channels", channels),
     }
 

@@ -39,13 +39,19 @@ async def test_a_line_whose_sku_one_listing_carries_is_matched(bench: HandlerBen
 
 
 async def test_the_hold_names_the_line_and_says_why(bench: HandlerBench, make: Any) -> None:
-    await learn(bench, make.product(1, V11="TWICE", V12="TWICE", V13="SHIRT", V14=""))
-    [said] = await judge(bench, make.order(1, "SHIRT", "", "NOBODY", "TWICE"))
+    await learn(bench, make.product(1, V11="TWICE", V12="DOUBLED", V13="SHIRT", V14=""))
+    await learn(bench, make.product(2, minute=9, born=9, V21="TWICE"), make.product(3, V31="DOUBLED"))
+    [said] = await judge(bench, make.order(1, "SHIRT", "", "NOBODY", "TWICE", "DOUBLED"))
     assert isinstance(said, OrderUnmatched)
     assert [(hold.code, hold.lines, hold.sentence) for hold in said.holds] == [
         (HoldCode.SKU_BLANK, ("L2",), "Line 2 (Thing 2) has no SKU"),
         (HoldCode.SKU_UNKNOWN, ("L3",), "Line 3 (Thing 3): SKU NOBODY is not among the channel's listings"),
         (HoldCode.SKU_AMBIGUOUS, ("L4",), "Line 4 (Thing 4): SKU TWICE is carried by 2 listings of the channel"),
+        (
+            HoldCode.SKU_DOUBLED,
+            ("L5",),
+            "Line 5 (Thing 5): 2 listings carried SKU DOUBLED when the order was placed",
+        ),
     ]
 
 
@@ -89,11 +95,28 @@ async def test_an_order_that_waits_for_two_skus_says_so_until_the_last_comes(ben
 
 
 async def test_an_ambiguous_sku_is_released_when_one_listing_lets_it_go(bench: HandlerBench, make: Any) -> None:
-    await learn(bench, make.product(1, V11="SHIRT", V12="SHIRT", V13="SHIRT"))
+    await learn(bench, make.product(1, minute=4, born=4, V11="SHIRT", V12="SHIRT", V13="SHIRT"))
     await judge(bench, make.order(1, "SHIRT"))
     [fewer] = await learn(bench, make.product(1, minute=5, V11="SHIRT", V12="SHIRT", V13="MUG"))
     assert "carried by 2 listings" in fewer.holds[0].sentence
     [said] = await learn(bench, make.product(1, minute=6, V11="SHIRT", V13="MUG"))
+    assert isinstance(said, OrderMatched)
+
+
+async def test_a_sku_that_was_doubled_when_the_order_was_placed_waits_for_a_person(
+    bench: HandlerBench, make: Any
+) -> None:
+    await learn(bench, make.product(1, V11="SHIRT", V12="SHIRT"))
+    await learn(bench, make.product(1, minute=3, V11="SHIRT", V12="MUG"))
+    before, after = await judge(bench, make.order(1, "SHIRT"), make.order(4, "SHIRT"))
+    assert (before.holds[0].code, type(after)) == (HoldCode.SKU_DOUBLED, OrderMatched)
+    assert await learn(bench, make.product(1, minute=5, V11="SHIRT")) == []
+
+
+async def test_a_listing_that_took_over_a_sku_is_no_double(bench: HandlerBench, make: Any) -> None:
+    await learn(bench, make.product(1, V11="SHIRT"), make.product(2, V21=""))
+    await learn(bench, make.product(1, minute=1, V11=""), make.product(2, minute=1, V21="SHIRT"))
+    [said] = await judge(bench, make.order(1, "SHIRT"))
     assert isinstance(said, OrderMatched)
 
 
@@ -140,7 +163,7 @@ async def test_a_sku_added_by_hand_for_one_channel_helps_no_other(bench: Handler
 
 async def test_a_sku_added_by_hand_does_not_hide_that_two_listings_carry_it(bench: HandlerBench, make: Any) -> None:
     await added(bench, "SHIRT", [])
-    await learn(bench, make.product(1, V11="SHIRT", V12="SHIRT"))
+    await learn(bench, make.product(1, minute=9, born=9, V11="SHIRT", V12="SHIRT"))
     [said] = await judge(bench, make.order(1, "SHIRT"))
     assert said.holds[0].code is HoldCode.SKU_AMBIGUOUS
 

@@ -15,6 +15,7 @@ from crossdock.messaging.transaction import Tx, transaction
 from crossdock.testing.bench import HandlerBench, event_of
 from sku_matcher import handlers
 from sku_matcher.api import add_sku
+from sku_matcher.deciding import Wish, map_listings
 from sku_matcher.store import orders
 
 Change = Callable[[HandlerBench, Any], Awaitable[None]]
@@ -42,6 +43,16 @@ async def its_variant_is_given_a_sku(bench: HandlerBench, make: Any) -> None:
     await bench.handle("learn_listings", [make.product(3, minute=60, V31="LATE")])
 
 
+async def know_channel(bench: HandlerBench, make: Any) -> None:
+    shop = ChannelConfigured(channel_id=make.shop, channel_version=1, kind="shopify", name="Shop", mode="live")
+    await bench.handle("learn_channels", [shop])
+
+
+async def a_person_maps_its_variant(bench: HandlerBench, make: Any) -> None:
+    await know_channel(bench, make)
+    await bench.given(lambda tx: ignore(map_listings(tx, [Wish(make.shop, "31", "TWICE", 2)], "somebody", make.noon)))
+
+
 async def ignore(awaitable: Awaitable[object]) -> None:
     await awaitable
 
@@ -50,7 +61,7 @@ async def hand_on(bench: HandlerBench) -> list[Any]:
     """Hand everything that was told to whoever judges orders again; returns what it says."""
     told = [event_of(row) for row in bench.published if row.exchange]
     bench.published.clear()
-    touched = [event for event in told if event.type in ("listing.changed.v1", "sku.changed.v1")]
+    touched = [event for event in told if event.type in ("listing.changed.v1", "listing.mapped.v1", "sku.changed.v1")]
     return await bench.handle("rematch_orders", touched) if touched else []
 
 
@@ -61,12 +72,16 @@ async def hand_on(bench: HandlerBench) -> list[Any]:
         ("TWICE", one_listing_lets_it_go),
         ("SHIRT", a_person_adds_it_for_every_channel),
         ("", its_variant_is_given_a_sku),
+        ("", a_person_maps_its_variant),
+        ("SHIRT", a_person_maps_its_variant),
     ],
 )
 async def test_what_arrives_while_an_order_is_being_judged_releases_it(
     bench: HandlerBench, make: Any, sku: str, change: Change
 ) -> None:
-    await bench.handle("learn_listings", [make.product(2, V21="TWICE", V22="TWICE"), make.product(3, V31="")])
+    await bench.handle(
+        "learn_listings", [make.product(2, minute=9, born=9, V21="TWICE", V22="TWICE"), make.product(3, V31="")]
+    )
     bench.published.clear()
 
     async def change_and_hand_on() -> list[Any]:

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from crossdock.contracts.gateway import ChannelConfigured
+from crossdock.contracts.sku_matcher import ListingMapped
 from crossdock.messaging.transaction import Tx
 from sku_matcher import handlers
 
@@ -106,3 +107,64 @@ async def test_an_order_shows_what_it_was_matched_to_and_what_it_lacks(matcher: 
 async def test_an_order_that_nobody_placed_is_not_found(matcher: Any) -> None:
     reply = await matcher.client.get(f"/orders/{UUID(int=99)}/match")
     assert (reply.status_code, reply.json()["code"]) == (404, "not_found")
+
+
+async def test_a_mapping_lets_the_orders_that_wait_for_it_go_on(matcher: Any, make: Any) -> None:
+    async def sold(tx: Tx) -> None:
+        line = make.line("L1", "PACK-OF-6", wanted=2, listing_id="77")
+        await handlers.match_orders([make.order(2, lines=(line,))], tx)
+
+    await matcher.write(sold)
+    wish = {"channel_id": str(SHOP), "listing_id": "77", "sku": "SHIRT", "quantity": 6}
+    wrong = [wish | {"sku": "TYPO"}, wish | {"channel_id": str(OTHER)}]
+    answers = (await matcher.client.put("/mappings", json=[wish, wish, *wrong])).json()["mappings"]
+    assert [answer["outcome"] for answer in answers] == ["mapped", "unchanged", "refused", "refused"]
+    assert "TYPO is not known" in answers[2]["reason"]
+    assert [(event["sku"], event["quantity"]) for event in await published(matcher, "listing.mapped.v1")] == [
+        ("SHIRT", 6)
+    ]
+    listed = (await matcher.client.get("/mappings", params={"channel": str(SHOP)})).json()["mappings"]
+    assert [(row["listing_id"], row["sku"], row["quantity"]) for row in listed] == [("77", "SHIRT", 6)]
+
+    async def told(tx: Tx) -> None:
+        event = ListingMapped(channel_id=SHOP, listing_id="77", mapping_version=1, sku="SHIRT", quantity=6)
+        await handlers.rematch_orders([event], tx)
+
+    await matcher.write(told)
+    body = (await matcher.client.get(f"/orders/{UUID(int=2)}/match")).json()
+    assert (body["matched"], body["lines"][0]["components"]) == (True, [{"sku": "SHIRT", "per_unit": 6}])
+
+
+async def test_a_mapping_that_is_taken_away_leaves_matched_orders_and_judges_new_ones_by_their_sku(
+    matcher: Any, make: Any
+) -> None:
+    wish = {"channel_id": str(SHOP), "listing_id": "77", "sku": "SHIRT"}
+    await matcher.client.put("/mappings", json=[wish])
+    [gone] = (await matcher.client.put("/mappings", json=[wish | {"sku": None}])).json()["mappings"]
+    assert gone["outcome"] == "unmapped"
+
+    async def sold(tx: Tx) -> None:
+        await handlers.match_orders([make.order(2, lines=(make.line("L1", "PACK", listing_id="77"),))], tx)
+
+    await matcher.write(sold)
+    assert not (await matcher.client.get(f"/orders/{UUID(int=2)}/match")).json()["matched"]
+
+
+async def test_a_person_says_what_a_line_is(matcher: Any) -> None:
+    path = f"/orders/{UUID(int=1)}/match/lines"
+    said = {"sku": "SHIRT", "quantity": 2}
+    by = {"x-crossdock-actor": "Test Person"}
+    refused = [
+        await matcher.client.put(f"{path}/2", json={"sku": "TYPO"}),
+        await matcher.client.put(f"{path}/1", json=said),
+        await matcher.client.put(f"{path}/9", json=said),
+    ]
+    assert [(reply.status_code, reply.json()["code"]) for reply in refused] == [
+        (422, "unknown_sku"),
+        (409, "nothing_to_assign"),
+        (404, "not_found"),
+    ]
+    assert (await matcher.client.put(f"{path}/2", json=said, headers=by)).json()["matched"]
+    [event] = await published(matcher, "order.matched.v1")
+    assert event["decision"] == "Test Person said that line 2 is 2 units of SHIRT each"
+    assert [line["components"] for line in event["lines"]][1] == [{"sku": "SHIRT", "per_unit": 2}]

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from sku_matcher.domain.listings import Change, Listing, Product, ProductState, Variant, learn_product
+from sku_matcher.domain.listings import EPOCH, Change, History, Listing, Product, ProductState, Variant, learn_product
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHOP = UUID(int=7)
@@ -115,3 +115,29 @@ def test_the_time_of_a_sku_is_that_of_the_state_that_brought_it() -> None:
         known.learn(state)
     since = {key: listing.sku_since for key, listing in known.listings.items()}
     assert since == {"V1": NOON + timedelta(minutes=3), "V2": NOON + timedelta(minutes=2)}
+
+
+def test_who_carried_a_sku_when_is_remembered_however_the_changes_are_batched() -> None:
+    known, at = Known(), [NOON + timedelta(minutes=minute) for minute in range(5)]
+    changes = [change for minute, sku in enumerate(("A", "B", "", "B")) for change in known.learn(told(minute, V1=sku))]
+    whole = History()
+    for change in changes:
+        whole.take(change)
+    assert whole.ends == {}
+    assert [(span.sku, span.since, span.until) for span in whole.begun] == [
+        ("A", EPOCH, at[1]),
+        ("B", at[1], at[2]),
+        ("B", at[3], None),
+    ]
+    later = History()
+    for change in changes[1:]:
+        later.take(change)
+    assert later.ends == {(SHOP, "V1"): at[1]}
+    assert later.begun == whole.begun[1:]
+
+
+def test_a_listing_that_is_new_to_us_carries_its_sku_since_it_was_made() -> None:
+    made = NOON - timedelta(days=3)
+    variant = Variant("V1", "A", "Thing", made)
+    [change] = Known().learn(ProductState(SHOP, "P", NOON, NOON, (variant,), True))
+    assert change.since == made

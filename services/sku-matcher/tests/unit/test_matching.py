@@ -16,6 +16,7 @@ from sku_matcher.domain.matching import (
     OrderState,
     Row,
     Wait,
+    assign,
     rematch,
     take_order,
     waits,
@@ -157,7 +158,7 @@ def given_sku(sku: str, since: datetime, **carriers: int) -> Catalogue:
 
 def test_a_blank_line_takes_the_sku_that_its_own_variant_is_given_after_the_sale() -> None:
     row, _ = take_order(Row(), state(line(1, "", listing_id="V1")), Catalogue())
-    assert waits(row) == {Wait(listing_id="V1")}
+    assert waits(row) == {Wait(listing_id="V1", blank=True)}
     row, match = rematch(row, given_sku("SHIRT", NOON + timedelta(hours=1), SHIRT=1))
     assert match is not None
     assert [part.sku for one in match.lines for part in one.components] == ["SHIRT"]
@@ -174,7 +175,35 @@ def test_a_blank_line_never_takes_a_sku_from_before_the_sale_or_of_another_varia
 def test_a_blank_line_whose_variant_got_a_sku_that_two_carry_waits_for_that_sku() -> None:
     row, _ = take_order(Row(), state(line(1, "", listing_id="V1")), given_sku("SHIRT", NOON + timedelta(1), SHIRT=2))
     assert kinds(row) == ["ambiguous"]
-    assert waits(row) == {Wait("SHIRT", carriers=2)}
+    assert waits(row) == {Wait("SHIRT", carriers=2), Wait(listing_id="V1")}
+
+
+def test_a_mapped_listing_is_what_a_person_said_whatever_its_sku_says() -> None:
+    known = Catalogue({(SHOP, "PACK"): 2}, mapped={(SHOP, "V1"): Component("SHIRT", 6)})
+    for sku in ("PACK", "NOBODY", ""):
+        _, match = take_order(Row(), state(line(1, sku, listing_id="V1")), known)
+        assert match is not None
+        assert [one.components for one in match.lines] == [(Component("SHIRT", 6),)]
+
+
+def test_what_a_person_says_of_a_line_stands_when_the_order_is_edited() -> None:
+    row, _ = take_order(Row(), state(line(1, "NOBODY"), line(2, "NOBODY")), carried())
+    row, match = assign(row, "L1", Component("SHIRT", 2), carried())
+    assert match is not None
+    assert (match.match_version, match.matched, [one.line_id for one in match.lines]) == (1, False, ["L1"])
+    row, match = assign(row, "L2", Component("MUG"), carried())
+    assert match is not None
+    assert (match.match_version, match.matched) == (2, True)
+    assert waits(row) == frozenset()
+    row, match = take_order(row, state(line(1, "NOBODY", 3), version=2), carried())
+    assert match is not None
+    assert [(one.wanted, one.components) for one in match.lines] == [(3, (Component("SHIRT", 2),))]
+
+
+def test_a_line_that_is_matched_or_not_there_cannot_be_assigned() -> None:
+    row, _ = take_order(Row(), state(line(1, "SHIRT"), line(2, "NOBODY")), carried(SHIRT=1))
+    for line_id in ("L1", "L9"):
+        assert assign(row, line_id, Component("MUG"), carried(SHIRT=1)) == (row, None)
 
 
 SKUS = st.sampled_from(["", "A", "B", "C"])

@@ -143,6 +143,7 @@ class CanonicalListing:
     title: str
     updated_at: datetime
     barcode: str = ""
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import typer
 
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, saved
-from crossdock.cli.commands import apply, channels, parked, policy, skus, stock, topology
+from crossdock.cli.commands import apply, channels, mappings, parked, policy, skus, stock, topology
 from crossdock.cli.commands import orders as one_order
 from crossdock.cli.stack import make_stack
 from crossdock.cli.terminal import AsJson, client, console, one_sentence, run_dir, say, show
@@ -18,6 +18,7 @@ SUBJECTS = {
     "order": one_order.app,
     "stock": stock.app,
     "sku": skus.app,
+    "mapping": mappings.app,
     "parked": parked.app,
     "topology": topology.app,
     "channel": channels.app,

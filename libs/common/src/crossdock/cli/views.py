@@ -128,6 +128,15 @@ def skus(console: Console, found: Sequence[dict[str, Any]]) -> None:
     console.print(table)
 
 
+def mappings(console: Console, found: dict[str, Any]) -> None:
+    """What listings are tied to."""
+    table = table_of("listing", "title", "its own SKU", "is", "by")
+    for one in found["mappings"]:
+        what = f"{one['quantity']} of {one['sku']}"
+        table.add_row(one["listing_id"], one["title"] or "", one["listing_sku"] or "", what, one["changed_by"])
+    console.print(table)
+
+
 def channels(console: Console, found: Sequence[dict[str, Any]]) -> None:
     """Channels."""
     table = table_of("channel", "kind", "mode", "state", "id")

@@ -17,6 +17,7 @@ class HoldCode(StrEnum):
     SKU_UNKNOWN = "sku_unknown"
     SKU_AMBIGUOUS = "sku_ambiguous"
     SKU_UNHEARD = "sku_unheard"
+    SKU_DOUBLED = "sku_doubled"
     STOCK = "stock"
     ADDRESS_MISSING = "address_missing"
     RECIPIENT_REDACTED = "recipient_redacted"
@@ -44,17 +45,22 @@ CATALOGUE: dict[HoldCode, HoldKind] = {
     ),
     HoldCode.SKU_BLANK: HoldKind(
         "Line {line} ({title}) has no SKU",
-        "Give the variant a SKU in the store; the order goes on by itself.",
+        "Give the variant a SKU in the store, or say what the line is (`crossdock order assign`).",
         "operator",
     ),
     HoldCode.SKU_UNKNOWN: HoldKind(
         "Line {line} ({title}): SKU {sku} is not among the channel's listings",
-        "Add the SKU to a variant in the store, or correct the line; the order goes on by itself.",
+        "Give a variant in the store the SKU, or say what it is: `crossdock sku add`, `mapping set`, `order assign`.",
         "operator",
     ),
     HoldCode.SKU_AMBIGUOUS: HoldKind(
         "Line {line} ({title}): SKU {sku} is carried by {count} listings of the channel",
-        "Leave the SKU on one variant only; the order goes on by itself.",
+        "Leave the SKU on one variant only, or map the variant (`crossdock mapping set`).",
+        "operator",
+    ),
+    HoldCode.SKU_DOUBLED: HoldKind(
+        "Line {line} ({title}): {count} listings carried SKU {sku} when the order was placed",
+        "Look which goods were sold, then say so: `crossdock order assign`, or for all orders `crossdock mapping set`.",
         "operator",
     ),
     HoldCode.SKU_UNHEARD: HoldKind(

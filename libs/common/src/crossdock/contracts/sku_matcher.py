@@ -23,7 +23,8 @@ class MatchedLine(Value):
 
 
 class MatchEvent(OrderScoped):
-    """What a match says. Skip it when (`content_version`, `match_version`) is not newer."""
+    """What a match says. Skip it when (`content_version`, `match_version`) is not newer. `decision` is a sentence on
+    what a person decided that led to it; blank when nobody did."""
 
     publisher = "sku-matcher"
 
@@ -32,6 +33,7 @@ class MatchEvent(OrderScoped):
     content_version: int
     match_version: int
     placed_at: datetime
+    decision: str = ""
 
 
 class OrderMatched(MatchEvent):
@@ -73,6 +75,25 @@ class ListingChanged(Event):
         return f"{self.channel_id}/{self.listing_id}"
 
 
+class ListingMapped(Event):
+    """A person tied a listing to `quantity` units of a SKU; `sku` is blank when the mapping was taken away."""
+
+    type = "listing.mapped.v1"
+    publisher = "sku-matcher"
+    consumers = ("sku-matcher",)
+
+    channel_id: UUID
+    listing_id: str
+    mapping_version: int
+    sku: str
+    quantity: int
+
+    @property
+    def subject(self) -> str:
+        """The channel and the listing."""
+        return f"{self.channel_id}/{self.listing_id}"
+
+
 class SkuChanged(Event):
     """A SKU was added or changed."""
 
@@ -90,4 +111,4 @@ class SkuChanged(Event):
         return self.sku
 
 
-EVENTS: tuple[type[Event], ...] = (OrderMatched, OrderUnmatched, ListingChanged, SkuChanged)
+EVENTS: tuple[type[Event], ...] = (OrderMatched, OrderUnmatched, ListingChanged, ListingMapped, SkuChanged)

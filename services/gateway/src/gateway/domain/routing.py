@@ -7,6 +7,7 @@ OWNERS = {
     "orders": "order-ingest",
     "skus": "sku-matcher",
     "listings": "sku-matcher",
+    "mappings": "sku-matcher",
     "stock": "inventory",
     "reservations": "inventory",
     "requests": "fulfillment",

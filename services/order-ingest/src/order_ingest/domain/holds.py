@@ -8,7 +8,7 @@ STOCK = "stock"
 ADDRESS_MISSING = "address_missing"
 REJECTED = "rejected"
 
-JUDGED_BY_OTHERS = frozenset({"sku_blank", "sku_unknown", "sku_ambiguous", "sku_unheard", STOCK})
+JUDGED_BY_OTHERS = frozenset({"sku_blank", "sku_unknown", "sku_ambiguous", "sku_doubled", "sku_unheard", STOCK})
 """Holds that sku-matcher or inventory answer anew for every content version."""
 
 NOTHING_TO_EXPLAIN = frozenset(

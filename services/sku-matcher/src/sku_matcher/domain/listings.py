@@ -1,6 +1,7 @@
 """What a channel's message about a product changes in the catalogue (pure).
 
-Guards: of one product the newest state wins, whatever the order of arrival; a listing that is gone carries no SKU.
+Guards: of one product the newest state wins, whatever the order of arrival; a listing that is gone carries no SKU; when
+which listing carried which SKU is never forgotten.
 """
 
 from collections.abc import Iterable, Mapping
@@ -45,6 +46,7 @@ class Variant:
     listing_id: str
     sku: str
     title: str
+    created_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,12 @@ class ProductState:
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A listing that changed, and the SKU that it carried before."""
+    """A listing that changed, the SKU that it carried before, and since when it carries its present one: for one that
+    is told of for the first time since it was made, or since ever where its channel does not tell when that was."""
 
     listing: Listing
     previous_sku: str
+    since: datetime
 
 
 def learn_product(
@@ -78,7 +82,7 @@ def learn_product(
     named = {variant.listing_id: variant for variant in state.variants}
     changes = [_take(listings[listing_id], state, variant) for listing_id, variant in named.items()]
     if state.complete:
-        changes += [_gone(listing) for listing in _left_out(listings.values(), state.product_id, named)]
+        changes += [_gone(listing, state) for listing in _left_out(listings.values(), state.product_id, named)]
     newer = replace(product, updated_at=state.updated_at, told_at=state.told_at)
     return newer, tuple(change for change in changes if change is not None)
 
@@ -94,7 +98,9 @@ def _take(old: Listing, state: ProductState, variant: Variant) -> Change | None:
     )
     if new == old:
         return None
-    return Change(replace(new, listing_version=old.listing_version + 1), old.sku)
+    first = old.listing_version == 0
+    since = (variant.created_at or EPOCH) if first else state.updated_at
+    return Change(replace(new, listing_version=old.listing_version + 1), old.sku, since)
 
 
 def _left_out(listings: Iterable[Listing], product_id: str, named: Mapping[str, Variant]) -> list[Listing]:
@@ -102,6 +108,47 @@ def _left_out(listings: Iterable[Listing], product_id: str, named: Mapping[str, 
     return sorted((one for one in left if one.listing_id not in named), key=lambda one: one.listing_id)
 
 
-def _gone(old: Listing) -> Change:
+def _gone(old: Listing, state: ProductState) -> Change:
     gone = replace(old, sku="", sku_since=EPOCH, removed=True, listing_version=old.listing_version + 1)
-    return Change(gone, old.sku)
+    return Change(gone, old.sku, state.updated_at)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A listing carried a SKU from `since` until `until`; None: it still does."""
+
+    channel_id: UUID
+    listing_id: str
+    sku: str
+    since: datetime
+    until: datetime | None = None
+
+
+class History:
+    """What a batch of changes adds to the history of who carried which SKU: spans that begin, and the times at which
+    the one span of a listing that was open before the batch ends."""
+
+    def __init__(self) -> None:
+        self.ends: dict[tuple[UUID, str], datetime] = {}
+        self._begun: dict[tuple[UUID, str], list[Span]] = {}
+
+    def take(self, change: Change) -> None:
+        """Take a change; those of one listing come in their order."""
+        listing = change.listing
+        if listing.sku == change.previous_sku:
+            return
+        key = (listing.channel_id, listing.listing_id)
+        begun = self._begun.setdefault(key, [])
+        if begun:
+            begun[-1] = replace(begun[-1], until=begun[-1].until or change.since)
+        elif change.previous_sku:
+            self.ends[key] = change.since
+        if listing.sku:
+            begun.append(Span(*key, listing.sku, change.since))
+
+    @property
+    def begun(self) -> list[Span]:
+        """The spans that begin, those that end within the batch too, but not those that last no time at all."""
+        return [
+            span for spans in self._begun.values() for span in spans if span.until is None or span.until > span.since
+        ]

@@ -1,6 +1,7 @@
 """Which SKUs the lines of an order are (pure).
 
-Guards: a blank, unknown or ambiguous SKU never passes as a match, and a match once told stands for its content.
+Guards: a blank, unknown, ambiguous or once doubled SKU never passes as a match unless a person says what it is, and a
+match once told stands for its content.
 """
 
 from collections.abc import Mapping
@@ -9,7 +10,9 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-ProblemKind = Literal["blank", "unknown", "ambiguous", "unheard"]
+ProblemKind = Literal["blank", "unknown", "ambiguous", "doubled", "unheard"]
+BY_CARRIERS: frozenset[ProblemKind] = frozenset({"unknown", "ambiguous", "unheard"})
+"""Problems that end by themselves when another number of listings carries the SKU."""
 Name = tuple[Literal["sku", "listing"], str]
 """What an order can wait for, in some channel."""
 
@@ -70,7 +73,8 @@ class MatchedLine:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Why a line has no SKU of ours. `sku` is the one that was looked up, `carriers` how many listings carry it."""
+    """Why a line has no SKU of ours. `sku` is the one that was looked up, `carriers` how many listings carry it (for
+    `doubled`: carried it when the order was placed)."""
 
     kind: ProblemKind
     line_id: str
@@ -117,20 +121,25 @@ class Catalogue:
     """What is known of the SKUs and listings that some orders name.
 
     `carriers` counts, per channel and SKU, the listings that carry it; a SKU that was added by hand counts as one where
-    no listing carries it. `given` holds the listings that have a SKU.
+    no listing carries it. `carried_at` counts those that carried it when an order was placed. `given` holds the
+    listings that have a SKU, `mapped` what a person tied a listing to.
     """
 
     carriers: Mapping[tuple[UUID, str], int] = field(default_factory=dict)
+    carried_at: Mapping[tuple[UUID, str, datetime], int] = field(default_factory=dict)
     given: Mapping[tuple[UUID, str], Given] = field(default_factory=dict)
+    mapped: Mapping[tuple[UUID, str], Component] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """An order goes on when the number of `carriers` of a SKU changes, or when a listing is given a SKU."""
+    """An order goes on when the number of `carriers` of a SKU changes, when a listing is mapped to a SKU, or, for a
+    `blank` line, when it is given one."""
 
     sku: str = ""
     listing_id: str = ""
     carriers: int = 0
+    blank: bool = False
 
     @property
     def name(self) -> Name:
@@ -187,8 +196,15 @@ def outcome(
 
 
 def judge_line(order: OrderState, line: Line, catalogue: Catalogue) -> tuple[Component, ...] | Problem:
-    """A line is the SKU that it carries, exactly, if one listing of its channel carries that SKU too; in a channel
-    without listings, if the hub knows the SKU."""
+    """A line is what a person mapped its listing to, or else the SKU that it carries, exactly, if one listing of its
+    channel carries that SKU too, and no two did when the order was placed: which of them was sold, only a person
+    knows. In a channel without listings it is any SKU that the hub knows."""
+    mapped = catalogue.mapped.get((order.channel_id, line.listing_id or ""))
+    if mapped is not None:
+        return (mapped,)
+    at_sale = catalogue.carried_at.get((order.channel_id, line.sku, order.placed_at), 0)
+    if at_sale > 1:
+        return Problem("doubled", line.line_id, line.position, line.title, line.sku, at_sale, line.listing_id)
     sku = line.sku or given_since(order, line, catalogue)
     if not sku:
         return Problem("blank", line.line_id, line.position, line.title, listing_id=line.listing_id)
@@ -210,10 +226,20 @@ def waits(row: Row) -> frozenset[Wait]:
     """What an order waits for; nothing when it is matched or cancelled."""
     if row.order is None or row.order.cancelled or row.match is None:
         return frozenset()
-    return frozenset(
-        Wait(listing_id=problem.listing_id or "")
-        if problem.kind == "blank"
-        else Wait(problem.sku, "", problem.carriers)
-        for problem in row.match.problems
-        if problem.sku or problem.listing_id
-    )
+    problems = row.match.problems
+    blank = {problem.listing_id for problem in problems if problem.kind == "blank"}
+    named = {problem.listing_id for problem in problems if problem.listing_id}
+    listings = (Wait(listing_id=listing_id, blank=listing_id in blank) for listing_id in named)
+    skus = (Wait(problem.sku, carriers=problem.carriers) for problem in problems if problem.kind in BY_CARRIERS)
+    return frozenset((*listings, *skus))
+
+
+def assign(row: Row, line_id: str, component: Component, catalogue: Catalogue) -> tuple[Row, Match | None]:
+    """A person says what a line is that has no SKU of ours. Returns the match to tell; None when the line is not there,
+    or waits for nobody: a match stands."""
+    order, old = row.order, row.match
+    if order is None or old is None or line_id not in {problem.line_id for problem in old.problems}:
+        return row, None
+    line = next(line for line in order.lines if line.line_id == line_id)
+    said = MatchedLine(line_id, line.sku, line.wanted, (component,))
+    return _judge(replace(row, match=replace(old, lines=(*old.lines, said))), catalogue)

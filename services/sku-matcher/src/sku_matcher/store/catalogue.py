@@ -10,7 +10,7 @@ from sqlalchemy import text
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import columns
 from sku_matcher.domain.channels import Channel
-from sku_matcher.domain.listings import EPOCH, Listing, Product
+from sku_matcher.domain.listings import EPOCH, History, Listing, Product
 from sku_matcher.store.presence import HUB, Key, add_listings, arrays_of
 
 ADD_PRODUCTS = text("""
@@ -56,6 +56,21 @@ COUNT_LISTINGS = text("""
     SET listings = (SELECT count(*) FROM listing l WHERE l.channel_id = p.channel_id AND l.sku = p.sku AND l.sku <> '')
     FROM unnest(CAST(:channel_id AS uuid[]), CAST(:sku AS text[])) AS w(channel_id, sku)
     WHERE p.channel_id = w.channel_id AND p.sku = w.sku
+""")
+END_SPANS = text("""
+    WITH ended AS (
+        SELECT * FROM unnest(CAST(:channel_id AS uuid[]), CAST(:listing_id AS text[]), CAST(:until AS timestamptz[]))
+                      AS e(channel_id, listing_id, until)),
+    unlived AS (
+        DELETE FROM sku_history h USING ended e
+        WHERE h.channel_id = e.channel_id AND h.listing_id = e.listing_id AND h.until IS NULL AND h.since >= e.until)
+    UPDATE sku_history h SET until = e.until FROM ended e
+    WHERE h.channel_id = e.channel_id AND h.listing_id = e.listing_id AND h.until IS NULL AND h.since < e.until
+""")
+BEGIN_SPANS = text("""
+    INSERT INTO sku_history (channel_id, listing_id, sku, since, until)
+    SELECT * FROM unnest(CAST(:channel_id AS uuid[]), CAST(:listing_id AS text[]), CAST(:sku AS text[]),
+                         CAST(:since AS timestamptz[]), CAST(:until AS timestamptz[]))
 """)
 ADD_SKUS = text("""
     INSERT INTO sku (sku, sku_version, title)
@@ -120,6 +135,15 @@ async def save_catalogue(
         await tx.run(SAVE_LISTINGS, **columns(listings))
     if touched:
         await tx.run(COUNT_LISTINGS, **arrays_of(touched, "sku"))
+
+
+async def save_history(tx: Tx, history: History) -> None:
+    """Write since when and until when listings (they are locked) carried SKUs."""
+    if history.ends:
+        keys = sorted(history.ends)
+        await tx.run(END_SPANS, **arrays_of(keys, "listing_id"), until=[history.ends[key] for key in keys])
+    if begun := history.begun:
+        await tx.run(BEGIN_SPANS, **columns(begun))
 
 
 async def add_skus(tx: Tx, titles: Mapping[str, str]) -> set[str]:

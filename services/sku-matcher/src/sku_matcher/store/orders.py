@@ -45,9 +45,10 @@ SAVE_ORDERS = text("""
 """)
 CLEAR_WAITING = text("DELETE FROM waiting WHERE order_id = ANY(CAST(:order_ids AS uuid[]))")
 ADD_WAITING = text("""
-    INSERT INTO waiting (order_id, sku, listing_id, channel_id, carriers, placed_at)
+    INSERT INTO waiting (order_id, sku, listing_id, channel_id, carriers, blank, placed_at)
     SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:sku AS text[]), CAST(:listing_id AS text[]),
-                         CAST(:channel_id AS uuid[]), CAST(:carriers AS int[]), CAST(:placed_at AS timestamptz[]))
+                         CAST(:channel_id AS uuid[]), CAST(:carriers AS int[]), CAST(:blank AS bool[]),
+                         CAST(:placed_at AS timestamptz[]))
 """)
 DUE_ORDERS = text(f"""
     SELECT w.order_id, w.placed_at FROM waiting w {PRESENCE}
@@ -55,7 +56,9 @@ DUE_ORDERS = text(f"""
     UNION
     SELECT w.order_id, w.placed_at FROM waiting w JOIN listing l USING (channel_id, listing_id)
     WHERE w.listing_id <> '' AND w.listing_id = ANY(CAST(:listing_ids AS text[]))
-          AND l.sku <> '' AND l.sku_since > w.placed_at
+          AND (w.blank AND l.sku <> '' AND l.sku_since > w.placed_at
+               OR EXISTS (SELECT FROM mapping m WHERE m.channel_id = w.channel_id AND m.listing_id = w.listing_id
+                              AND m.sku <> ''))
     ORDER BY placed_at, order_id LIMIT :limit
 """)  # noqa: S608
 ORDER = text("SELECT * FROM order_match WHERE order_id = :order_id AND order_version > 0")

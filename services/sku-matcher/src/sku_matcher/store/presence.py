@@ -1,14 +1,17 @@
 """SQL of what is known of the SKUs and listings that orders name, and the locks on which judges and learners meet."""
 
-from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
+from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import columns
 from sku_matcher.domain.listings import EPOCH
-from sku_matcher.domain.matching import ANYWHERE, Catalogue, Given, OrderState
+from sku_matcher.domain.matching import ANYWHERE, Catalogue, Component, Given, OrderState
 
 Key = tuple[UUID, str]
 """A channel, and a SKU or the channel's own id of a listing or product."""
@@ -28,9 +31,13 @@ PRESENCE = """
     LEFT JOIN sku_presence here ON here.channel_id = w.channel_id AND here.sku = w.sku
     LEFT JOIN sku_presence hub ON hub.channel_id = CAST(:hub AS uuid) AND hub.sku = w.sku
 """
-READ_CARRIERS = text(f"""
-    SELECT w.channel_id, w.sku, {CARRIERS} AS carriers
-    FROM unnest(CAST(:channel_id AS uuid[]), CAST(:sku AS text[])) AS w(channel_id, sku) {PRESENCE}
+READ_NAMED = text(f"""
+    SELECT w.*, {CARRIERS} AS carriers, m.sku AS mapped_sku, m.quantity AS mapped_quantity,
+           (SELECT count(*) FROM sku_history h WHERE h.channel_id = w.channel_id AND h.sku = w.sku
+                AND h.since <= w.placed_at AND (h.until IS NULL OR h.until > w.placed_at)) AS carried_at
+    FROM unnest(CAST(:channel_id AS uuid[]), CAST(:sku AS text[]), CAST(:listing_id AS text[]),
+                CAST(:placed_at AS timestamptz[])) AS w(channel_id, sku, listing_id, placed_at) {PRESENCE}
+    LEFT JOIN mapping m ON m.channel_id = w.channel_id AND m.listing_id = w.listing_id AND m.sku <> ''
 """)  # noqa: S608
 ADD_PRESENCE = text("""
     INSERT INTO sku_presence (channel_id, sku)
@@ -64,24 +71,62 @@ HOLD_LISTINGS = text("""
 """)
 
 
+class Named(NamedTuple):
+    """What a line names, where it is looked up, and when it was sold; `sku` and `listing_id` may be blank."""
+
+    channel_id: UUID
+    sku: str
+    listing_id: str
+    placed_at: datetime
+
+
 async def catalogue_for(tx: Tx, orders: Iterable[OrderState]) -> Catalogue:
     """What is known of everything that these orders name.
 
-    Only a SKU that exactly one listing carries is read without a lock: nobody will wait for it.
+    Only what is sure to match is read without a lock: nobody will wait for it.
     """
-    orders = list(orders)
-    lines = [(order.channel_id, line) for order in orders for line in order.lines if line.wanted > 0]
-    given = await _given(
-        tx, {(channel, line.listing_id) for channel, line in lines if line.listing_id and not line.sku}
+    named = {
+        Named(order.shelf, line.sku, line.listing_id or "", order.placed_at)
+        for order in orders
+        for line in order.lines
+        if line.wanted > 0
+    }
+    known = await _read(tx, named)
+    unsure = {one for one, found in known.items() if not _sure(found)}
+    if not unsure:
+        return _catalogue(known, {})
+    given = await _given(tx, {(one.channel_id, one.listing_id) for one in unsure if one.listing_id})
+    unsure |= {
+        one._replace(sku=given[one.channel_id, one.listing_id].sku)
+        for one in unsure
+        if not one.sku and (one.channel_id, one.listing_id) in given
+    }
+    await hold_presence(tx, {(one.channel_id, one.sku) for one in unsure if one.sku})
+    return _catalogue(known | await _read(tx, unsure), given)
+
+
+def _sure(found: SqlRow[Any]) -> bool:
+    return found.mapped_sku is not None or (found.carriers == 1 and found.carried_at <= 1)
+
+
+def _catalogue(known: Mapping[Named, SqlRow[Any]], given: Mapping[Key, Given]) -> Catalogue:
+    return Catalogue(
+        carriers={(one.channel_id, one.sku): found.carriers for one, found in known.items() if one.sku},
+        carried_at={(one.channel_id, one.sku, one.placed_at): f.carried_at for one, f in known.items() if one.sku},
+        given=given,
+        mapped={
+            (one.channel_id, one.listing_id): Component(found.mapped_sku, found.mapped_quantity)
+            for one, found in known.items()
+            if found.mapped_sku is not None
+        },
     )
-    skus = {(order.shelf, line.sku) for order in orders for line in order.lines if line.wanted > 0 and line.sku}
-    skus |= {(channel, found.sku) for (channel, _), found in given.items()}
-    carriers = await _carriers(tx, skus)
-    unsure = {key for key, count in carriers.items() if count != 1}
-    if unsure:
-        await hold_presence(tx, unsure)
-        carriers |= await _carriers(tx, unsure)
-    return Catalogue(carriers, given)
+
+
+async def _read(tx: Tx, named: Collection[Named]) -> dict[Named, SqlRow[Any]]:
+    if not named:
+        return {}
+    rows = await tx.rows(READ_NAMED, **columns(sorted(named), *Named._fields), hub=HUB, anywhere=ANYWHERE)
+    return {Named(row.channel_id, row.sku, row.listing_id, row.placed_at): row for row in rows}
 
 
 async def _given(tx: Tx, keys: Collection[Key]) -> dict[Key, Given]:
@@ -92,15 +137,10 @@ async def _given(tx: Tx, keys: Collection[Key]) -> dict[Key, Given]:
     return {(row.channel_id, row.listing_id): Given(row.sku, row.sku_since) for row in rows if row.sku}
 
 
-async def _carriers(tx: Tx, keys: Collection[Key]) -> dict[Key, int]:
-    if not keys:
-        return {}
-    rows = await tx.rows(READ_CARRIERS, **arrays_of(keys, "sku"), hub=HUB, anywhere=ANYWHERE)
-    return {(row.channel_id, row.sku): row.carriers for row in rows}
-
-
 async def hold_presence(tx: Tx, keys: Collection[Key]) -> None:
     """Keep learners away from these SKUs, and from the same SKUs added by hand, until this transaction ends."""
+    if not keys:
+        return
     arrays = arrays_of({*keys, *((HUB, sku) for _, sku in keys)}, "sku")
     await tx.run(ADD_PRESENCE, **arrays)
     await tx.rows(HOLD_PRESENCE, **arrays)

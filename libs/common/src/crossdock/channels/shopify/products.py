@@ -41,6 +41,7 @@ def listings_of(payload: Mapping[str, Any], path: str = "product", *, complete: 
                 title=listing_title(title, text(variant.get("title"), 255).strip()),
                 updated_at=moment(variant.get("updated_at"), f"{where}.updated_at") or updated_at,
                 barcode=text(variant.get("barcode"), 255).strip(),
+                created_at=moment(variant.get("created_at"), f"{where}.created_at"),
             )
         )
     return ListingSet(

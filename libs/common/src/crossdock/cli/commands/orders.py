@@ -1,5 +1,7 @@
 """Commands about one order."""
 
+from typing import Annotated
+
 import typer
 
 from crossdock.cli import views
@@ -21,3 +23,15 @@ def order_retry(order: str) -> None:
     with one_sentence():
         client().call("POST", f"/v1/orders/{segment(order)}/retry")
     say(f"Order {order} goes on.")
+
+
+@app.command("assign")
+def order_assign(
+    order: str, line: str, sku: str, quantity: Annotated[int, typer.Option(min=1, max=10_000)] = 1
+) -> None:
+    """Say which SKU a line is (its position or id) that waits for one; for all orders there is `mapping set`."""
+    with one_sentence():
+        order_id = client().get(f"/v1/orders/{segment(order)}")["order_id"]
+        path = f"/v1/orders/{order_id}/match/lines/{segment(line)}"
+        answer = client().call("PUT", path, {"sku": sku, "quantity": quantity})
+    say("The order goes on." if answer["matched"] else "Other lines of the order still wait: crossdock order show.")
