@@ -36,7 +36,9 @@ class Proxy:
         if target is None:
             raise Problem(404, "not_found", "Nothing is served at this path.", "See /openapi.json and the README.")
         service, there = target
-        headers = self._headers(service) | {"x-crossdock-actor": caller.name.encode("ascii", "replace").decode()}
+        headers = self._headers(service, caller.role) | {
+            "x-crossdock-actor": caller.name.encode("ascii", "replace").decode()
+        }
         headers |= {name: request.headers[name] for name in KEPT_OF_REQUEST if name in request.headers}
         content = await _body(request)
         try:
@@ -85,8 +87,9 @@ class Proxy:
         for client in self._clients.values():
             await client.aclose()
 
-    def _headers(self, service: str) -> dict[str, str]:
-        return {"authorization": f"Bearer {tokens.issue(self._key, issuer='gateway', audience=service)}"}
+    def _headers(self, service: str, role: str = "service") -> dict[str, str]:
+        token = tokens.issue(self._key, issuer="gateway", audience=service, role=role)
+        return {"authorization": f"Bearer {token}"}
 
 
 async def _body(request: Request) -> bytes:

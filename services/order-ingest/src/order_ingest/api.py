@@ -1,22 +1,21 @@
 """Order-ingest's HTTP API: orders with their state, why they wait, their parcels and their timeline."""
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends
 
 from crossdock.contracts.base import utc_now
-from crossdock.contracts.holds import HoldCode
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
-from order_ingest import policies
+from crossdock.service.tokens import needs_people
+from order_ingest import lists, policies
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
-from order_ingest.domain.status import STATUSES
 from order_ingest.reconcile import can_be_polled
 from order_ingest.store import feeds, orders, pages
-from order_ingest.views import listed, order_view
+from order_ingest.views import order_view
 
 TIMELINE_LIMIT = 1000
 
@@ -24,26 +23,8 @@ TIMELINE_LIMIT = 1000
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(dependencies=[service_guard(context, "order-ingest")], tags=["orders"])
+    routes.include_router(lists.router(context))
     routes.include_router(policies.router(context))
-
-    @routes.get("/orders")
-    async def list_orders(
-        status: str | None = None,
-        hold: HoldCode | None = None,
-        channel: UUID | None = None,
-        number: Annotated[str | None, Query(max_length=100)] = None,
-        before: UUID | None = None,
-        limit: Annotated[int, Query(ge=1, le=500)] = 50,
-    ) -> dict[str, Any]:
-        """Orders, newest first; `next` is the `before` of the next page."""
-        if status is not None and status not in STATUSES:
-            raise Problem(422, "unknown_status", "There is no such status.", f"Use one of {', '.join(STATUSES)}.")
-        code = None if hold is None else hold.value
-        async with context.transaction() as tx:
-            rows = await pages.page(
-                tx, before=before, channel_id=channel, status=status, hold=code, number=number, limit=limit
-            )
-        return {"orders": [listed(row) for row in rows], "next": rows[-1].order_id if len(rows) == limit else None}
 
     @routes.get("/orders/{reference}")
     async def show_order(reference: str) -> dict[str, Any]:
@@ -56,9 +37,9 @@ def router(context: Context) -> APIRouter:
             raise not_found("order", order_id)
         return order_view(*found, entries)
 
-    @routes.get("/orders/{reference}/recipient")
+    @routes.get("/orders/{reference}/recipient", dependencies=[Depends(needs_people)])
     async def show_recipient(reference: str) -> dict[str, Any]:
-        """The personal data of one order."""
+        """The personal data of one order; not for viewers."""
         async with context.transaction() as tx:
             order_id = await order_id_of(tx, reference)
             row = await pages.recipient(tx, order_id)

@@ -31,7 +31,7 @@ from crossdock.messaging.transaction import Tx
 from order_ingest import translate
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
-from order_ingest.domain.channel import Channel, configure, disconnect
+from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
 from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
@@ -224,6 +224,8 @@ def configured(channel: Channel, event: ChannelConfigured | ChannelDisconnected)
     """What a configuration event makes of a channel."""
     if isinstance(event, ChannelDisconnected):
         return disconnect(channel, event.channel_version)
-    return configure(
-        channel, Channel(event.channel_id, event.channel_version, event.kind, event.name, event.mode, connected=True)
+    zone = zone_of(event.settings.get("time_zone"))
+    new = Channel(
+        event.channel_id, event.channel_version, event.kind, event.name, event.mode, connected=True, time_zone=zone
     )
+    return configure(channel, new)

@@ -4,10 +4,26 @@
 columns that lists are filtered by. Ids sort by when orders were placed, so that the primary key serves "newest first".
 """
 
-from sqlalchemy import Boolean, Column, DateTime, Index, Integer, MetaData, Table, Text, Uuid, text
-from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    DateTime,
+    Identity,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
 from crossdock.storage.tables import messaging_tables
+from order_ingest.domain.tabs import TO_SHIP
+
+HAS_TO_SHIP = f"ship_by IS NOT NULL AND status IN ({', '.join(repr(status) for status in TO_SHIP)})"
 
 metadata = MetaData(schema="order_ingest")
 messaging_tables(metadata)
@@ -30,9 +46,12 @@ orders = Table(
     Column("refetch_again", Boolean, nullable=False, server_default=text("false")),
     Column("refetch_attempt", Integer, nullable=False, server_default="0"),
     Column("refetch_token", Uuid, info={"volatile": True}),
+    Column("ship_by", DateTime(timezone=True)),
     Index("orders_external_id", "channel_id", "external_id", unique=True),
     Index("orders_status", "status", "order_id"),
     Index("orders_channel", "channel_id", "order_id"),
+    Index("orders_channel_status", "channel_id", "status", "order_id"),
+    Index("orders_due", "channel_id", "ship_by", "order_id", postgresql_where=text(HAS_TO_SHIP)),
     Index("orders_number", "number_key", postgresql_ops={"number_key": "text_pattern_ops"}),
     Index("orders_held", "hold_codes", postgresql_using="gin", postgresql_where=text("hold_codes <> '{}'")),
     Index("orders_refetch", "refetch_due_at", postgresql_where=text("refetch_due_at IS NOT NULL")),
@@ -43,6 +62,30 @@ recipient = Table(
     Column("order_id", Uuid, primary_key=True),
     Column("recipient_version", Integer, nullable=False),
     Column("recipient", JSONB, nullable=False),
+    Column("terms", TSVECTOR, nullable=False, server_default=""),
+    Index("recipient_terms", "terms", postgresql_using="gin"),
+)
+order_sku = Table(
+    "order_sku",
+    metadata,
+    Column("sku", Text, primary_key=True),
+    Column("order_id", Uuid, primary_key=True),
+)
+order_count = Table(
+    "order_count",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("status", Text, primary_key=True),
+    Column("orders", BigInteger, nullable=False),
+)
+order_count_delta = Table(
+    "order_count_delta",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True, info={"volatile": True}),
+    Column("channel_id", Uuid, nullable=False),
+    Column("status", Text, nullable=False),
+    Column("orders", BigInteger, nullable=False),
+    info={"summed": "orders"},
 )
 timeline = Table(
     "timeline",
@@ -67,6 +110,7 @@ channel = Table(
     Column("policy", JSONB, nullable=False, server_default="{}"),
     Column("policy_version", Integer, nullable=False, server_default="0"),
     Column("ours_from", DateTime(timezone=True)),
+    Column("time_zone", Text, nullable=False, server_default="UTC"),
 )
 policy_change = Table(
     "policy_change",

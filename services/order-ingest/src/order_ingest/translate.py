@@ -79,6 +79,9 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
                 "difference": str(totals.difference),
                 "difference_reason": totals.difference_reason,
             },
+            ship_by=order.ship_by,
+            deliver_by=order.deliver_by,
+            service=order.service,
         ),
         fulfilled={line.line_id: line.fulfilled for line in order.lines if line.fulfilled},
         refunds=tuple(
@@ -229,5 +232,8 @@ def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.Ord
             "holds": tuple(told_hold(hold) for hold in holds_of(order, published.content_version)),
             "cancelled": order.cancelled,
             "answered_revision": order.answered,
+            "ship_by": source.ship_by,
+            "deliver_by": source.deliver_by,
+            "service": source.service,
         }
     )

@@ -1,11 +1,14 @@
 """One order as the API shows it: state, lines, totals, holds with their next actions, parcels, timeline."""
 
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from crossdock.channels.registry import is_kept_here
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
+from order_ingest.domain.tabs import EVERY_TAB, counts_of
 from order_ingest.store.orders import Row
 from order_ingest.store.pages import listed_row
 from order_ingest.translate import told_hold
@@ -23,6 +26,9 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "status": status,
         "placed_at": source and source.placed_at,
         "updated_at": source and source.updated_at,
+        "ship_by": source and source.ship_by,
+        "deliver_by": source and source.deliver_by,
+        "service": source and source.service,
         "paid": order.paid,
         "financial_status": source and source.financial_status,
         "cancelled": order.cancelled,
@@ -45,8 +51,37 @@ def listed(row: Any) -> dict[str, Any]:
     return {name: getattr(row, name) for name in names} | {
         "total": found.source and found.source.total,
         "currency": found.source and found.source.currency,
+        "ship_by": found.source and found.source.ship_by,
+        "service": found.source and found.source.service,
         "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(found.order, row.status)],
     }
+
+
+def counts_view(by_status: Sequence[Any], by_clock: Sequence[Any], channel_id: UUID | None) -> dict[str, Any]:
+    """Orders by tab and by status, in all and for every channel; for one channel alone where it is given."""
+    told: dict[UUID, dict[str, int]] = defaultdict(dict)
+    for row in by_status:
+        told[row.channel_id][row.status] = row.orders
+    shown = [
+        {
+            "channel_id": row.channel_id,
+            "channel": row.name,
+            "time_zone": row.time_zone,
+            "tabs": _tabs(told[row.channel_id], row.late, row.due_today),
+        }
+        for row in by_clock
+        if channel_id in (None, row.channel_id)
+    ]
+    statuses: Counter[str] = Counter()
+    for one in shown:
+        statuses.update(told[one["channel_id"]])
+    late, due_today = (sum(one["tabs"][name] for one in shown) for name in ("late", "due_today"))
+    return {"tabs": _tabs(statuses, late, due_today), "statuses": +statuses, "channels": shown}
+
+
+def _tabs(by_status: Mapping[str, int], late: int, due_today: int) -> dict[str, int]:
+    found = counts_of(by_status) | {"late": late, "due_today": due_today}
+    return {tab: found[tab] for tab in EVERY_TAB}
 
 
 def _lines(order: Order, source: Snapshot | None) -> list[dict[str, Any]]:

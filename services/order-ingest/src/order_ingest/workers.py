@@ -15,11 +15,12 @@ from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Arrival
 from order_ingest.reconcile import reconcile, reconcile_failing
-from order_ingest.store import channels, orders, refetches
+from order_ingest.store import channels, counts, orders, refetches
 from order_ingest.store.orders import Row
 from order_ingest.store.refetches import Refetch
 
 LONGEST_WAIT_SECONDS = 3600.0
+COUNT_ROWS = 5000
 log = logging.getLogger(__name__)
 
 
@@ -95,7 +96,14 @@ async def reconsider(context: Context) -> bool:
     return True
 
 
+async def roll_up_counts(context: Context) -> bool:
+    """Keep the sums of orders by status, so that few changes are left to be added up by whoever asks."""
+    async with context.transaction() as tx:
+        return await counts.roll_up(tx, COUNT_ROWS) == COUNT_ROWS
+
+
 WORKERS = (
+    Worker("roll_up_counts", roll_up_counts, 1.0),
     Worker("refetch", refetch, 1.0),
     Worker("reconsider", reconsider, 1.0),
     Worker("reconcile", reconcile, 1.0),

@@ -97,6 +97,8 @@ class CanonicalOrder:
     """An order as its channel tells it. `number` is what people call it (`#1001`); times are UTC.
 
     `paid` says whether the channel's financial status lets it ship; `financial_status` is the channel's own word.
+    `ship_by`, `deliver_by` and `service` (the shipping the buyer asked for) are None or blank where this payload is
+    silent, which takes back nothing that another payload said.
     """
 
     external_id: str
@@ -114,6 +116,9 @@ class CanonicalOrder:
     refunds: tuple[CanonicalRefund, ...] = ()
     tags: tuple[str, ...] = ()
     source: str = ""
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

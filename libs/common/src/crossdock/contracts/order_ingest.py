@@ -41,6 +41,11 @@ class OrderState(OrderScoped):
     cancelled: bool = False
     answered_revision: int = 0
     """The highest rejected fulfillment revision that a person or rule has answered."""
+    ship_by: datetime | None = None
+    """When it has to leave, where the channel says so. A change of it alone publishes nothing."""
+    deliver_by: datetime | None = None
+    service: str = ""
+    """The shipping that the buyer asked for, in the channel's words; may be blank."""
 
 
 class OrderPlaced(OrderState):

@@ -1,6 +1,7 @@
 """The handler bench: one handler's real batches on a real Postgres, without a broker."""
 
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -60,7 +61,8 @@ class HandlerBench:
         return [dict(row._mapping) for row in rows]
 
     async def snapshot(self) -> dict[str, list[str]]:
-        """Every table of the service but the runtime's, as sorted lines; columns marked volatile are left out."""
+        """Every table of the service but the runtime's, as sorted lines; columns marked volatile are left out. Of a
+        table with a `summed` column only its sums count, by the other columns."""
         lines = {}
         for table in self._metadata.sorted_tables:
             if table.name in RUNTIME_TABLES:
@@ -72,6 +74,8 @@ class HandlerBench:
                 else set()
             )
             rows = await self.table(table.name)
+            if "summed" in table.info:
+                rows = _summed(rows, table.info["summed"], volatile)
             lines[table.name] = sorted(str({k: v for k, v in row.items() if k not in volatile}) for row in rows)
         return lines
 
@@ -119,3 +123,10 @@ def splits(messages: Sequence[Incoming], seed: int) -> list[list[Incoming]]:
             batches.append([])
         batches[-1].append(message)
     return batches
+
+
+def _summed(rows: Sequence[dict[str, Any]], column: str, volatile: set[str]) -> list[dict[str, Any]]:
+    sums: Counter[tuple[tuple[str, Any], ...]] = Counter()
+    for row in rows:
+        sums[tuple((name, value) for name, value in row.items() if name not in {column, *volatile})] += row[column]
+    return [{**dict(key), column: total} for key, total in sums.items() if total]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 from order_ingest.domain.policy import STANDARD, Policy, Terms
 
@@ -10,7 +11,8 @@ from order_ingest.domain.policy import STANDARD, Policy, Terms
 @dataclass(frozen=True, slots=True)
 class Channel:
     """What was configured newest. Version 0: nothing is known yet, which counts as observing. `ours_from`: orders that
-    were placed earlier did not become ours when the channel went live, unless somebody named them."""
+    were placed earlier did not become ours when the channel went live, unless somebody named them. `time_zone` is the
+    IANA name of the zone in which its days are counted."""
 
     channel_id: UUID
     channel_version: int
@@ -21,6 +23,7 @@ class Channel:
     policy: Policy = STANDARD
     policy_version: int = 0
     ours_from: datetime | None = None
+    time_zone: str = "UTC"
 
     @property
     def observing(self) -> str:
@@ -45,3 +48,11 @@ def disconnect(channel: Channel, channel_version: int) -> Channel:
 def terms_of(channel: Channel, at: datetime) -> Terms:
     """Under what an order of this channel is judged that is heard of at a time."""
     return Terms(channel.policy, channel.policy_version, channel.observing, channel.ours_from, at)
+
+
+def zone_of(name: object) -> str:
+    """The IANA name of a time zone as a channel's settings give it, or `UTC` for what is none."""
+    try:
+        return ZoneInfo(name).key if isinstance(name, str) and name else "UTC"
+    except (ValueError, OSError, LookupError):
+        return "UTC"

@@ -4,6 +4,7 @@ Content is what other services are told of an order and nothing else: not its re
 anything that fulfilment or our own writes change in the channel.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from order_ingest.domain.order import Line, Snapshot, Units
@@ -26,6 +27,18 @@ def content_of(source: Snapshot) -> tuple[Any, ...]:
         for line in source.lines
     ]  # fmt: skip
     return source.number, source.placed_at, source.total, source.currency, lines
+
+
+def keeping(old: Snapshot | None, new: Snapshot) -> Snapshot:
+    """The new state with the promises of the old one of which it is silent: a webhook tells less than a read."""
+    if old is None or (old.ship_by is None and old.deliver_by is None and not old.service):
+        return new
+    return replace(
+        new,
+        ship_by=new.ship_by or old.ship_by,
+        deliver_by=new.deliver_by or old.deliver_by,
+        service=new.service or old.service,
+    )
 
 
 def meaning_of(source: Snapshot) -> tuple[Any, ...]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from order_ingest.domain.content import content_of, meaning_of, wanted_of
+from order_ingest.domain.content import content_of, keeping, meaning_of, wanted_of
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, holds_of
 from order_ingest.domain.order import (
     Arrival,
@@ -127,7 +127,7 @@ def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None
 
 
 def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:
-    source = new.snapshot
+    source = keeping(old, new.snapshot)
     cancelled = before.cancelled or source.cancelled
     before_import = before.before_import if before.known else new.fulfilled
     wanted = {} if cancelled else wanted_of(source, before_import)

@@ -15,3 +15,8 @@ def order_id_of(channel_id: UUID, external_id: str, placed_at: datetime) -> UUID
     value = milliseconds << 80 | int.from_bytes(digest, "big")
     value &= ~(0xF << 76) & ~(0x3 << 62)
     return UUID(int=value | 0x8 << 76 | 0x2 << 62)
+
+
+def first_id_at(moment: datetime) -> UUID:
+    """The smallest id of an order that was placed at this moment or later."""
+    return UUID(int=min(max(int(moment.timestamp() * 1000), 0), MILLISECONDS) << 80)

@@ -36,7 +36,10 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An order as its channel told it at `updated_at`. `totals` are amounts as texts, shown and not reasoned about."""
+    """An order as its channel told it at `updated_at`. `totals` are amounts as texts, shown and not reasoned about.
+
+    `ship_by`, `deliver_by` and `service` are kept from an earlier state where a newer one is silent of them.
+    """
 
     updated_at: datetime
     number: str
@@ -50,6 +53,9 @@ class Snapshot:
     lines: tuple[Line, ...]
     financial_status: str = ""
     totals: Mapping[str, Any] = field(default_factory=dict)
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
+    service: str = ""
 
 
 @dataclass(frozen=True, slots=True)

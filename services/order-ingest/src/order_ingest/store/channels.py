@@ -27,10 +27,10 @@ ADD = text("""
 """)
 SAVE = text("""
     UPDATE channel SET channel_version = c.channel_version, kind = c.kind, name = c.name, mode = c.mode,
-        connected = c.connected
+        connected = c.connected, time_zone = c.time_zone
     FROM unnest(CAST(:channel_id AS uuid[]), CAST(:channel_version AS int[]), CAST(:kind AS text[]),
-                CAST(:name AS text[]), CAST(:mode AS text[]), CAST(:connected AS bool[]))
-         AS c(channel_id, channel_version, kind, name, mode, connected)
+                CAST(:name AS text[]), CAST(:mode AS text[]), CAST(:connected AS bool[]), CAST(:time_zone AS text[]))
+         AS c(channel_id, channel_version, kind, name, mode, connected, time_zone)
     WHERE channel.channel_id = c.channel_id
 """)
 RECONSIDER = text("""
@@ -72,7 +72,7 @@ async def _all(tx: Tx, statement: Any, channel_ids: Collection[UUID]) -> dict[UU
 
 async def save(tx: Tx, channels: Mapping[UUID, Channel]) -> None:
     """Write what was configured of channels that were locked before."""
-    configured = ("channel_id", "channel_version", "kind", "name", "mode", "connected")
+    configured = ("channel_id", "channel_version", "kind", "name", "mode", "connected", "time_zone")
     await tx.run(SAVE, **columns([channels[channel_id] for channel_id in sorted(channels)], *configured))
 
 

@@ -39,6 +39,9 @@ def source_document(source: Snapshot) -> dict[str, Any]:
         "financial_status": source.financial_status,
         "totals": source.totals,
         "lines": source.lines,
+        "ship_by": source.ship_by,
+        "deliver_by": source.deliver_by,
+        "service": source.service,
     }
 
 
@@ -57,7 +60,14 @@ def source_of(document: Document) -> Snapshot:
         lines=tuple(_line(line) for line in document["lines"]),
         financial_status=document["financial_status"],
         totals=document["totals"],
+        ship_by=_moment(document.get("ship_by")),
+        deliver_by=_moment(document.get("deliver_by")),
+        service=document.get("service", ""),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _line(line: Document) -> Line:

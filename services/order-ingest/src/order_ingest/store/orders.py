@@ -15,6 +15,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import columns
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Recipient, Snapshot
+from order_ingest.domain.search import terms_of
 from order_ingest.domain.status import status
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 
@@ -30,46 +31,91 @@ LOCK_BY_IDS = text(f"""
     SELECT {COLUMNS} FROM orders WHERE order_id = ANY(CAST(:order_ids AS uuid[])) ORDER BY order_id FOR UPDATE
 """)  # noqa: S608
 SOURCES = text("SELECT order_id, source FROM orders WHERE order_id = ANY(CAST(:order_ids AS uuid[]))")
-ADD = text("""
-    INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status,
-                        hold_codes, source, progress, refetch_due_at)
-    SELECT s.order_id, s.channel_id, s.channel_kind, s.external_id, s.number, s.number_key, s.placed_at, s.status,
-           string_to_array(s.hold_codes, ' '), s.source, s.progress, CASE WHEN s.refetching THEN now() END
-    FROM unnest(CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:channel_kind AS text[]),
-                CAST(:external_id AS text[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
-                CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
-                CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]))
-         AS s(order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status, hold_codes,
-              source, progress, refetching)
-    ORDER BY s.channel_id, s.external_id
-    ON CONFLICT DO NOTHING
-""")
-SAVE_WHOLE = text("""
+COUNT_CHANGES = """
+    INSERT INTO order_count_delta (channel_id, status, orders)
+    SELECT c.channel_id, c.status, sum(c.orders) FROM (
+        SELECT old.channel_id, old.status, -1 AS orders FROM old JOIN s USING (order_id) WHERE s.status <> old.status
+        UNION ALL
+        SELECT old.channel_id, s.status, 1 FROM old JOIN s USING (order_id) WHERE s.status <> old.status) AS c
+    GROUP BY c.channel_id, c.status HAVING sum(c.orders) <> 0
+"""
+"""Orders by status change by rows that are only ever added, so that no two batches wait for one counter. A statement
+sees rows as they were before it: `old` is what the UPDATE beside it replaces."""
+SKUS = """
+    SELECT DISTINCT lower(btrim(line->>'sku')) AS sku, {order_id}
+    FROM {rows}, jsonb_array_elements({source}->'lines') AS line WHERE btrim(line->>'sku') <> ''
+"""
+ADD = text(f"""
+    WITH s AS MATERIALIZED (
+        SELECT * FROM unnest(
+            CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:channel_kind AS text[]),
+            CAST(:external_id AS text[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
+            CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
+            CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
+            CAST(:ship_by AS timestamptz[]))
+            AS s(order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status, hold_codes,
+                 source, progress, refetching, ship_by)),
+    added AS (
+        INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status,
+                            hold_codes, source, progress, refetch_due_at, ship_by)
+        SELECT s.order_id, s.channel_id, s.channel_kind, s.external_id, s.number, s.number_key, s.placed_at, s.status,
+               string_to_array(s.hold_codes, ' '), s.source, s.progress, CASE WHEN s.refetching THEN now() END,
+               s.ship_by
+        FROM s ORDER BY s.channel_id, s.external_id
+        ON CONFLICT DO NOTHING RETURNING order_id, channel_id, status),
+    counted AS (
+        INSERT INTO order_count_delta (channel_id, status, orders)
+        SELECT channel_id, status, count(*) FROM added GROUP BY channel_id, status),
+    found AS (
+        INSERT INTO order_sku (sku, order_id)
+        {SKUS.format(rows="s JOIN added USING (order_id)", order_id="s.order_id", source="s.source")} ORDER BY 1, 2
+        ON CONFLICT DO NOTHING)
+    SELECT order_id FROM added
+""")  # noqa: S608
+SAVE_WHOLE = text(f"""
+    WITH s AS MATERIALIZED (
+        SELECT * FROM unnest(
+            CAST(:order_id AS uuid[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
+            CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
+            CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
+            CAST(:refetch_again AS bool[]), CAST(:ship_by AS timestamptz[]))
+            AS s(order_id, number, number_key, placed_at, status, hold_codes, source, progress, refetching,
+                 refetch_again, ship_by)),
+    old AS MATERIALIZED (SELECT o.order_id, o.channel_id, o.status, o.source FROM orders o JOIN s USING (order_id)),
+    counted AS ({COUNT_CHANGES}),
+    had AS MATERIALIZED ({SKUS.format(rows="old", order_id="order_id", source="source")}),
+    have AS MATERIALIZED ({SKUS.format(rows="s", order_id="order_id", source="source")}),
+    gone AS (
+        DELETE FROM order_sku USING (SELECT * FROM had EXCEPT SELECT * FROM have) AS g
+        WHERE order_sku.sku = g.sku AND order_sku.order_id = g.order_id),
+    found AS (
+        INSERT INTO order_sku (sku, order_id) (SELECT * FROM have EXCEPT SELECT * FROM had) ORDER BY 1, 2
+        ON CONFLICT DO NOTHING)
     UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
         hold_codes = string_to_array(s.hold_codes, ' '), source = s.source, progress = s.progress,
         refetch_due_at = CASE WHEN s.refetching THEN coalesce(orders.refetch_due_at, now()) END,
-        refetch_again = s.refetch_again AND orders.refetch_token IS NOT NULL
-    FROM unnest(CAST(:order_id AS uuid[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
-                CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
-                CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
-                CAST(:refetch_again AS bool[]))
-         AS s(order_id, number, number_key, placed_at, status, hold_codes, source, progress, refetching, refetch_again)
-    WHERE orders.order_id = s.order_id
-""")
-SAVE_PROGRESS = text("""
+        refetch_again = s.refetch_again AND orders.refetch_token IS NOT NULL, ship_by = s.ship_by
+    FROM s WHERE orders.order_id = s.order_id
+""")  # noqa: S608
+SAVE_PROGRESS = text(f"""
+    WITH s AS MATERIALIZED (
+        SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
+                             CAST(:progress AS jsonb[])) AS s(order_id, status, hold_codes, progress)),
+    old AS MATERIALIZED (SELECT o.order_id, o.channel_id, o.status FROM orders o JOIN s USING (order_id)),
+    counted AS ({COUNT_CHANGES})
     UPDATE orders SET status = s.status, hold_codes = string_to_array(s.hold_codes, ' '), progress = s.progress
-    FROM unnest(CAST(:order_id AS uuid[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
-                CAST(:progress AS jsonb[])) AS s(order_id, status, hold_codes, progress)
-    WHERE orders.order_id = s.order_id
-""")
+    FROM s WHERE orders.order_id = s.order_id
+""")  # noqa: S608
 RECIPIENTS = text("""
     SELECT order_id, recipient FROM recipient WHERE order_id = ANY(CAST(:order_ids AS uuid[]))
 """)
 SAVE_RECIPIENTS = text("""
-    INSERT INTO recipient (order_id, recipient_version, recipient)
-    SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:recipient_version AS int[]), CAST(:recipient AS jsonb[]))
+    INSERT INTO recipient (order_id, recipient_version, recipient, terms)
+    SELECT r.order_id, r.recipient_version, r.recipient, array_to_tsvector(string_to_array(r.terms, ' '))
+    FROM unnest(CAST(:order_id AS uuid[]), CAST(:recipient_version AS int[]), CAST(:recipient AS jsonb[]),
+                CAST(:terms AS text[])) AS r(order_id, recipient_version, recipient, terms)
     ON CONFLICT (order_id) DO UPDATE SET
-        recipient_version = excluded.recipient_version, recipient = excluded.recipient
+        recipient_version = excluded.recipient_version, recipient = excluded.recipient, terms = excluded.terms
 """)
 WRITE_TIMELINE = text("""
     INSERT INTO timeline (order_id, id, at, kind, sentence, source, cause)
@@ -151,7 +197,7 @@ async def add(tx: Tx, rows: Sequence[Row]) -> None:
     """Write fresh orders. When somebody else added one of them since, the batch runs again and finds it: nothing else
     can lock what is not there yet, and a stub for each new order would double what an import writes."""
     names = columns(rows, "channel_id", "channel_kind", "external_id")
-    if await tx.run(ADD, **names, **_whole(rows)) < len(rows):
+    if len(await tx.rows(ADD, **names, **_whole(rows))) < len(rows):
         raise RunAgain("two imports met at the same new order")
 
 
@@ -171,6 +217,7 @@ def _whole(rows: Sequence[Row]) -> dict[str, list[Any]]:
         "placed_at": [None if s is None else s.placed_at for s in told],
         "source": [None if s is None else source_document(s) for s in told],
         "refetching": [row.order.refetching for row in rows],
+        "ship_by": [None if s is None else s.ship_by for s in told],
     }
 
 
@@ -212,6 +259,7 @@ async def save_recipients(tx: Tx, found: Mapping[UUID, tuple[int, Recipient]]) -
         order_id=ids,
         recipient_version=[found[order_id][0] for order_id in ids],
         recipient=[found[order_id][1] for order_id in ids],
+        terms=[" ".join(terms_of(found[order_id][1])) for order_id in ids],
     )
 
 

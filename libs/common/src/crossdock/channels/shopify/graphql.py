@@ -100,6 +100,7 @@ def _line(line: Node) -> dict[str, Any]:
 
 def _shipping_line(line: Node) -> dict[str, Any]:
     return {
+        "title": line.get("title"),
         "price": _shop(line.get("originalPriceSet")),
         "discounted_price": _shop(line.get("discountedPriceSet")),
         "is_removed": line.get("isRemoved"),

@@ -77,7 +77,15 @@ def _order_of(payload: Mapping[str, Any]) -> CanonicalOrder:
         refunds=refunds,
         tags=_tags(payload.get("tags")),
         source=text(payload.get("source_name"), 100),
+        ship_by=moment(payload.get("fulfill_by"), "fulfill_by"),
+        service=_service(payload),
     )
+
+
+def _service(payload: Mapping[str, Any]) -> str:
+    """The shipping that the buyer chose: the title of the first shipping line that still stands."""
+    lines = records(payload.get("shipping_lines"), "shipping_lines")
+    return next((text(line.get("title"), 255).strip() for line in lines if not line.get("is_removed")), "")
 
 
 def _id_of(thing: Mapping[str, Any]) -> str | None:
