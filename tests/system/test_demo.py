@@ -34,7 +34,7 @@ class Run:
         )  # fmt: skip
 
     def orders(self, *arguments: str) -> list[dict[str, object]]:
-        shown = self.crossdock("orders", "--json", "--limit", "200", *arguments)
+        shown = self.crossdock("order", "list", "--json", "--limit", "200", *arguments)
         assert shown.returncode == 0, shown.stderr
         return list(json.loads(shown.stdout)["orders"])
 

@@ -107,6 +107,7 @@ def required(ring: KeyRing, role: str | None = None) -> Callable[[Request], Any]
         needed = role or ("viewer" if request.method in ("GET", "HEAD") else "operator")
         if ROLES.index(caller.role) < ROLES.index(needed):
             raise Problem(403, "role", f"The API key {caller.name} may not do this.", f"It needs the role {needed}.")
+        request.state.role = caller.role
         return caller
 
     return check

@@ -77,15 +77,10 @@ def demo() -> None:
 
 
 @app.command()
-def orders(
-    status: Annotated[str | None, typer.Option(help="Only this status, such as on_hold.")] = None,
-    hold: Annotated[str | None, typer.Option(help="Only orders with this hold, such as stock.")] = None,
-    limit: int = 50,
-    as_json: AsJson = False,
-) -> None:
-    """List orders, newest first."""
+def counts(as_json: AsJson = False) -> None:
+    """How many orders stand under each tab, in all and by channel."""
     with one_sentence():
-        show(client().get("/v1/orders", status=status, hold=hold, limit=limit), as_json, views.orders)
+        show(client().get("/v1/orders/counts"), as_json, views.counts)
 
 
 @app.command()

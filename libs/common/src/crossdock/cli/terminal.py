@@ -68,3 +68,12 @@ def client() -> Client:
 def segment(text: str) -> str:
     """A text as one segment of a path."""
     return quote(text, safe="")
+
+
+def named_channel(name: str) -> str:
+    """The id of a channel by its name or id. Raises CannotCall when there is none, or more than one."""
+    found = [one["id"] for one in client().get("/v1/channels") if name in (one["id"], one["name"])]
+    if len(found) == 1:
+        return str(found[0])
+    many = f"{len(found)} channels are" if found else "No channel is"
+    raise CannotCall(f"{many} called {name}: see `crossdock channel list`, and name one by its id.")

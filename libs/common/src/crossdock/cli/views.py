@@ -70,7 +70,17 @@ def orders(console: Console, page: dict[str, Any]) -> None:
         )
     console.print(table)
     if page.get("next"):
-        console.print(f"More: --before {page['next']}", style="dim")
+        console.print(f"More: --before {page['next']}, or --after with another order than newest first", style="dim")
+
+
+def counts(console: Console, found: dict[str, Any]) -> None:
+    """Orders by tab, one row for each channel."""
+    tabs = list(found["tabs"])
+    table = table_of("channel", *(tab.replace("_", " ") for tab in tabs))
+    for channel in found["channels"]:
+        table.add_row(escape(channel["channel"]), *(str(channel["tabs"][tab]) for tab in tabs))
+    table.add_row("all channels", *(str(found["tabs"][tab]) for tab in tabs), style="bold")
+    console.print(table)
 
 
 def order(console: Console, order: dict[str, Any]) -> None:
@@ -105,9 +115,9 @@ def sentences(order: dict[str, Any]) -> str:
 
 def timeline(console: Console, entries: Sequence[dict[str, Any]]) -> None:
     """What happened to an order, oldest first."""
-    table = table_of("time", "source", "what happened", title="Timeline")
+    table = table_of("time", "source", "what happened", "cause", title="Timeline")
     for entry in entries:
-        table.add_row(_moment(entry["at"]), entry["source"], escape(entry["sentence"]))
+        table.add_row(_moment(entry["at"]), entry["source"], escape(entry["sentence"]), (entry["cause"] or "")[-12:])
     console.print(table)
 
 

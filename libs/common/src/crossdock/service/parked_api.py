@@ -5,12 +5,13 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import orjson
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Depends, Query
 from pydantic import AwareDatetime, BaseModel
 
 from crossdock.messaging import parked
 from crossdock.messaging.transaction import transaction
 from crossdock.service.errors import Problem
+from crossdock.service.tokens import needs_people
 from crossdock.storage.engine import Database
 
 
@@ -60,7 +61,7 @@ def router(database: Database) -> APIRouter:
             rows = await parked.parked_messages(tx, state=None if state == "all" else state, before=before, limit=limit)
         return [ParkedMessage.model_validate(dict(row._mapping)) for row in rows]
 
-    @routes.get("/{parked_id}")
+    @routes.get("/{parked_id}", dependencies=[Depends(needs_people)])
     async def show(parked_id: UUID) -> WholeParkedMessage:
         async with transaction(database) as tx:
             row = await _found(parked.parked_message(tx, parked_id))

@@ -1,13 +1,43 @@
-"""Commands about one order."""
+"""Commands about orders: which there are, and what becomes of one."""
+
+from typing import Annotated, Any
 
 from typing import Annotated
 
 import typer
 
 from crossdock.cli import views
-from crossdock.cli.terminal import AsJson, client, one_sentence, say, segment, show
+from crossdock.cli.terminal import AsJson, client, named_channel, one_sentence, say, segment, show
 
-app = typer.Typer(no_args_is_help=True, help="One order.")
+app = typer.Typer(no_args_is_help=True, help="Orders.")
+
+
+def _option(help_: str) -> Any:
+    return typer.Option(help=help_)
+
+
+@app.command("list")
+def order_list(
+    tab: Annotated[str | None, _option("Only this tab, such as late; `crossdock counts` shows them all.")] = None,
+    status: Annotated[str | None, _option("Only this status, such as on_hold.")] = None,
+    hold: Annotated[str | None, _option("Only orders with this hold, such as stock.")] = None,
+    channel: Annotated[str | None, _option("Only this channel, by its name or id.")] = None,
+    sku: Annotated[str | None, _option("Only orders with a line that carries this SKU.")] = None,
+    since: Annotated[str | None, _option("Placed at this time or later (ISO 8601, UTC unless it says).")] = None,
+    until: Annotated[str | None, _option("Placed before this time.")] = None,
+    text: Annotated[str | None, _option("A number, marketplace number, name, e-mail, phone or postcode.")] = None,
+    sort: Annotated[str | None, _option("newest, oldest, or due: by ship-by time.")] = None,
+    before: Annotated[str | None, _option("Go on after this order, newest first.")] = None,
+    after: Annotated[str | None, _option("Go on after this order, oldest or most urgent first.")] = None,
+    limit: int = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List orders, newest first."""
+    with one_sentence():
+        filters = {"tab": tab, "status": status, "hold": hold, "sku": sku, "since": since, "until": until, "text": text}
+        channel_id = None if channel is None else named_channel(channel)
+        pages = {"sort": sort, "before": before, "after": after, "limit": limit}
+        show(client().get("/v1/orders", channel=channel_id, **filters, **pages), as_json, views.orders)
 
 
 @app.command("show")

@@ -48,7 +48,8 @@ def _farewell(console: Console, url: str) -> None:
     console.print(
         f"""
 Crossdock keeps running at {url}. Look further:
-  .venv/bin/crossdock orders --status on_hold     what is stuck, and why
+  .venv/bin/crossdock counts                      how many orders stand under each tab
+  .venv/bin/crossdock order list --tab on_hold    what is stuck, and why
   .venv/bin/crossdock order show '#1001'          one order's timeline
   .venv/bin/crossdock stock set CAP-RED 10        and the order that waits for it ships
   .venv/bin/crossdock status                      processes, services, parked messages
