@@ -2,8 +2,6 @@
 
 from typing import Annotated, Any
 
-from typing import Annotated
-
 import typer
 
 from crossdock.cli import views
