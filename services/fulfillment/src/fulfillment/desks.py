@@ -5,7 +5,7 @@ the protocol alone and is committed with what caused it.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,7 @@ from crossdock.messaging.transaction import Tx
 from fulfillment.directory import Directory
 from fulfillment.domain.desk import (
     Accepted,
+    Answer,
     Delivered,
     Desk,
     DestinationFound,
@@ -45,6 +46,7 @@ from fulfillment.domain.desk import (
     Tell,
     Voided,
 )
+from fulfillment.domain.privacy import without_recipient
 from fulfillment.domain.protocol import react
 from fulfillment.domain.recipe import components
 from fulfillment.domain.units import Units
@@ -80,6 +82,7 @@ class Desks:
         self._directory = directory
         self._writes: list[NewWrite] = []
         self._voided: list[tuple[UUID, str]] = []
+        self._recipients: dict[UUID, dict[str, Any]] = {}
 
     @classmethod
     async def lock(cls, tx: Tx, order_ids: Iterable[UUID], *, create: bool = True) -> "Desks":
@@ -87,10 +90,22 @@ class Desks:
         held = await desks.lock_desks(tx, order_ids, create=create)
         return cls(tx, Directory.of(await channels.all_channels(tx)), held)
 
+    async def protect(self, order_ids: Iterable[UUID]) -> None:
+        """Know the recipients of these orders, so that none of what others say of them is told on with their data."""
+        if ids := self.held.keys() & set(order_ids):
+            self._recipients |= await desks.recipients(self._tx, ids)
+
+    def private(self, order_id: UUID, text: str) -> str:
+        """What somebody said of a protected order, without its recipient's data."""
+        return without_recipient(text, self._recipients.get(order_id))
+
     def learn(self, order_id: UUID, fact: Fact, cause: Event | None = None, trace: str | None = None) -> None:
         """Let one desk learn a fact; tell everybody what follows from it, in `trace` if it belongs to one."""
         why = Why(cause, trace)
         desk = self.held[order_id]
+        if isinstance(fact, Answer):
+            said, seen = self.private(order_id, fact.reason), self.private(order_id, fact.evidence)
+            fact = replace(fact, reason=said, evidence=seen)
         sale = fact.sale if isinstance(fact, OrderState) else desk.order.sale
         where = self._directory.destination_of(sale)
         told: list[Tell] = []

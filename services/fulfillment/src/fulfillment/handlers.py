@@ -72,6 +72,7 @@ async def receive_notices(events: Sequence[FulfillmentWebhookReceived], tx: Tx) 
     notices = [(event, notice, facts.reference(event, notice)) for event in events for notice in notices_in(event)]
     orders = {order_id for _, _, (order_id, _) in notices}
     held = await Desks.lock(tx, orders, create=False)
+    await held.protect(order_id for _, notice, (order_id, _) in notices if notice.reason)
     traces = await writes.request_traces(tx, orders)
     doubts = []
     for event, notice, (order_id, number) in notices:

@@ -24,6 +24,7 @@ class Result(NamedTuple):
 async def record(tx: Tx, results: Sequence[Result]) -> None:
     """Write the fates whose lease still holds, and tell what follows from them."""
     held = await Desks.lock(tx, (result.write.order_id for result in results), create=False)
+    await held.protect(result.write.order_id for result in results if _quotes(result.outcome))
     kept = await writes.record(tx, [fate_of(tx, result) for result in results])
     waits: dict[Any, float] = {}
     for result in results:
@@ -35,6 +36,13 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
     await held.save()
     if waits:
         await channels.rest(tx, waits.items())
+
+
+def _quotes(outcome: Outcome) -> bool:
+    """Whether an outcome may hold what the other side wrote."""
+    return isinstance(outcome, Failed) or (
+        isinstance(outcome, Done) and outcome.answer is not None and bool(outcome.answer.reason)
+    )
 
 
 def fate_of(tx: Tx, result: Result) -> Fate:
@@ -80,7 +88,7 @@ def tell_tracking(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str)
             if any(void.id == write.shipment_id for void in held.held[write.order_id].voids):
                 tx.publish(removal_needed(write), trace=trace)
         case Failed(reason):
-            tx.publish(TrackingFailed(reason=reason, **about), trace=trace)
+            tx.publish(TrackingFailed(reason=held.private(write.order_id, reason), **about), trace=trace)
         case Doubt(note, needs_person=True) if not write.needs_person:
             reason = f"Nobody can tell whether the channel knows the parcel: {note}. Look there, then decide."
             tx.publish(TrackingFailed(reason=reason, **about), trace=trace)

@@ -52,7 +52,9 @@ async def connect(tx: Tx, box: SealingBox, given: Mapping[str, Any], secrets: Se
             created_at=tx.now,
             changed_at=tx.now,
         )
-    except (Invalid, UnknownChannelKind) as problem:
+    except UnknownChannelKind as problem:
+        raise _invalid(Invalid(f"kind: no such connector is installed; there are {problem.installed}")) from None
+    except Invalid as problem:
         raise _invalid(problem) from None
     channel_id = await store.connect(tx, channel)
     if channel_id is None:

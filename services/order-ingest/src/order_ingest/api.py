@@ -70,7 +70,7 @@ async def order_id_of(tx: Tx, reference: str) -> UUID:
     except ValueError:
         ids = await pages.ids_of_number(tx, reference)
     if not ids:
-        raise not_found("order with the number", reference[:100])
+        raise Problem(404, "not_found", "There is no order with this number.", "List the orders and check the number.")
     if len(ids) > 1:
         several = ", ".join(str(order_id) for order_id in ids)
         raise Problem(409, "several_orders", f"Several orders carry this number: {several}.", "Name one by its id.")

@@ -8,7 +8,11 @@ from crossdock.channels.protocols import KeptHere
 
 
 class UnknownChannelKind(LookupError):
-    """No installed connector has this kind."""
+    """No installed connector has this kind; `installed` names those that are."""
+
+    def __init__(self, kind: str, installed: str) -> None:
+        super().__init__(f"no connector for channel kind {kind!r}; installed: {installed}")
+        self.installed = installed
 
 
 @cache
@@ -19,7 +23,7 @@ def connector(kind: str) -> Any:
     """
     found = {point.name: point for point in entry_points(group="crossdock.channels")}
     if kind not in found:
-        raise UnknownChannelKind(f"no connector for channel kind {kind!r}; installed: {', '.join(sorted(found))}")
+        raise UnknownChannelKind(kind, ", ".join(sorted(found)))
     return found[kind].load()
 
 

@@ -32,6 +32,7 @@ from crossdock.messaging.transaction import Tx, transaction
 from crossdock.service import errors, exporters, logs, parked_api, tokens
 from crossdock.service.access import AccessClient
 from crossdock.service.health import Health
+from crossdock.service.patience import PatientProtocol
 from crossdock.service.settings import ServiceSettings
 from crossdock.storage.engine import Database, open_database, pool_size
 
@@ -188,6 +189,8 @@ class Process:
         """Run until SIGTERM or SIGINT, then finish what is in hand."""
         config = uvicorn.Config(
             self.app,
+            http=PatientProtocol,
+            ws="none",
             host=self.settings.host,
             port=self.settings.port,
             log_config=None,

@@ -102,6 +102,8 @@ class Market:
         self.shop = f"shop-{self.run}.myshopify.com"
         self.account = f"warehouse-{self.run}"
         self._secret = secrets.token_hex(16)
+        self.secrets = [self._secret]
+        """What nobody but the hub, the store and the warehouse may ever see."""
         self._sandbox = httpx.Client(base_url=f"{sandbox_url}/_control", timeout=60, trust_env=False)
         self._sandbox_url = sandbox_url
         headers = {"authorization": f"Bearer {api_key}"}
@@ -111,6 +113,7 @@ class Market:
         """Connect the store and the warehouse, count the stock, and list a product for each SKU."""
         self.control("POST", "/clock", {"speed": CLOCK_SPEED})
         token, secret = secrets.token_hex(16), "whsec_" + b64encode(secrets.token_bytes(32)).decode()
+        self.secrets += [token, secret, secret.removeprefix("whsec_")]
         account = {"name": self.account, "token": token, "secret": secret, "behaviour": {"ship_after": SHIP_AFTER}}
         self.control("POST", "/3pl/accounts", account)
         warehouse = self._connect(

@@ -79,6 +79,10 @@ DROP_SHIPMENTS = text("""
     USING unnest(CAST(:order_ids AS uuid[]), CAST(:shipment_ids AS text[])) AS g(order_id, shipment_id)
     WHERE shipment.order_id = g.order_id AND shipment.shipment_id = g.shipment_id
 """)
+RECIPIENTS = text("""
+    SELECT order_id, recipient FROM recipient
+    WHERE order_id = ANY(CAST(:order_ids AS uuid[])) AND recipient IS NOT NULL
+""")
 SAVE_RECIPIENTS = text("""
     INSERT INTO recipient (order_id, recipient_version, redacted, recipient)
     SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:recipient_version AS int[]), CAST(:redacted AS bool[]),
@@ -139,6 +143,12 @@ async def save_recipients(tx: Tx, recipients: dict[UUID, tuple[int, dict[str, An
         redacted=[data is None for _, (_, data) in ordered],
         recipient=[data for _, (_, data) in ordered],
     )
+
+
+async def recipients(tx: Tx, order_ids: Iterable[UUID]) -> dict[UUID, dict[str, Any]]:
+    """The personal data of orders, of those that have any."""
+    rows = await tx.rows(RECIPIENTS, order_ids=sorted(order_ids))
+    return {row.order_id: row.recipient for row in rows}
 
 
 async def sellers_without_destination(tx: Tx) -> list[str]:
