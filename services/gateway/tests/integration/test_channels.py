@@ -50,7 +50,7 @@ async def test_no_secret_leaves_by_api_event_log_or_table(gateway: Any, caplog: 
 
 async def test_a_channel_that_cannot_be_is_refused_in_a_sentence_without_its_value(gateway: Any) -> None:
     wrong: tuple[tuple[dict[str, Any], str], ...] = (
-        ({"kind": "teleport"}, "no connector for channel kind"),
+        ({"kind": "teleport"}, "no such connector is installed"),
         ({"shop": "example.com"}, "must be the store's own domain"),
         ({"base_url": "ftp://example.com"}, "must be a plain http(s) address"),
         ({"settings": {"api_token": "hush"}}, "looks like a secret"),
