@@ -4,7 +4,7 @@ PY := .venv/bin/python
 CROSSDOCK := .venv/bin/crossdock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup up down demo test lint promises chaos lock check-deploy bench
+.PHONY: help setup up down demo test lint promises chaos audit lock check-deploy bench
 
 help: ## Show what can be made
 	@sed -n 's/^\([a-z-]*\):[^#]*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target text; do printf '  make %-12s %s\n' "$$target" "$$text"; done
@@ -36,6 +36,9 @@ promises: setup ## Break a whole running system, promise by promise, and see tha
 
 chaos: setup ## Break the running system at random for SECONDS=300 (SEED, RATE, ORDERS, KILLS) and check every promise
 	@$(PY) -m crossdock.testing.chaos $(foreach name,SECONDS SEED RATE ORDERS KILLS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+
+audit: setup ## Ask whether a pinned dependency has a known vulnerability (needs the internet)
+	@$(PY) tools/audit.py
 
 check-deploy: setup ## Check the Dockerfile, compose and Kubernetes files with the tools that read them
 	@$(PY) tools/check_deploy.py

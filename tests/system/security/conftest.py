@@ -1,6 +1,7 @@
 """A running system in which everything that must stay secret carries a mark, and every place where it could show."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -76,10 +77,9 @@ class Guarded:
         return httpx.request(method, url, json=body, timeout=30, trust_env=False).raise_for_status()
 
 
-@pytest.fixture(scope="session")
-def guarded(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, broker: Broker) -> Iterator[Guarded]:
+@contextmanager
+def opened(folder: Path, postgres_url: str, broker: Broker) -> Iterator[Guarded]:
     """The whole system at work on the servers of this run, with one store, one warehouse, and every line logged."""
-    folder = tmp_path_factory.mktemp("guarded")
     with shared_system(folder, postgres_url, broker, {"LOG_LEVEL": "DEBUG"}) as system:
         market = Market(system.stack.gateway_url, system.stack.sandbox_url, system.stack.secret("api key"))
         made = Guarded(system, market, folder)
@@ -87,3 +87,17 @@ def guarded(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, broker:
         market.open({"SHIRT-M": 1000, "MUG-BLUE": 1000})
         yield made
         market.close()
+
+
+@pytest.fixture(scope="session")
+def guarded(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, broker: Broker) -> Iterator[Guarded]:
+    """One for the tests that leave its books in order."""
+    with opened(tmp_path_factory.mktemp("guarded"), postgres_url, broker) as made:
+        yield made
+
+
+@pytest.fixture
+def expendable(tmp_path_factory: pytest.TempPathFactory, postgres_url: str, broker: Broker) -> Iterator[Guarded]:
+    """One that a test may leave in any state."""
+    with opened(tmp_path_factory.mktemp("expendable"), postgres_url, broker) as made:
+        yield made
