@@ -31,7 +31,7 @@ def verdict(report: str) -> tuple[int, list[str]]:
 
 def main() -> int:
     """Audit requirements.lock."""
-    command = [ROOT / ".venv/bin/pip-audit", "--format", "json", "--progress-spinner", "off", "--disable-pip"]
+    command: list[str | Path] = [ROOT / ".venv/bin/pip-audit", "--format", "json", "--progress-spinner", "off", "--disable-pip"]
     command += ["--require-hashes", "--requirement", ROOT / "requirements.lock"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)

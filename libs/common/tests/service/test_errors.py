@@ -6,9 +6,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 from fastapi.responses import StreamingResponse
 from sqlalchemy import text
+from starlette.types import Message
 
 from crossdock.messaging.transaction import transaction
 from crossdock.service import errors, logs
@@ -120,3 +121,24 @@ async def test_log_lines_tell_where_an_error_arose_and_not_what_it_says(capsys: 
     assert "ValueError" in line
     assert "test_errors.py" in line
     assert person not in line
+
+
+async def test_a_caller_who_hangs_up_is_no_mistake_of_the_service(caplog: pytest.LogCaptureFixture) -> None:
+    app = FastAPI()
+    errors.install(app)
+
+    @app.post("/upload")
+    async def upload(request: Request) -> None:
+        async for _ in request.stream():
+            pass
+
+    async def receive() -> Message:
+        return {"type": "http.disconnect"}
+
+    async def send(_: Message) -> None:
+        raise AssertionError("nobody waits for an answer")
+
+    scope = {"type": "http", "method": "POST", "path": "/upload", "query_string": b"", "headers": []}
+    with caplog.at_level("INFO"):
+        await app(scope, receive, send)
+    assert [record.levelname for record in caplog.records] == ["INFO"]

@@ -9,6 +9,7 @@ from fastapi.responses import JSONResponse
 from pydantic import BaseModel
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crossdock.messaging.failures import Verdict, explain, judge, sqlstate
@@ -77,6 +78,8 @@ class LastResort:
             return await JSONResponse(body.model_dump(), 400)(scope, receive, send)
         try:
             await self._app(scope, receive, note)
+        except ClientDisconnect:
+            log.info("%s %s: the caller hung up", scope["method"], _route_of(scope))
         except Exception as error:
             log.error("%s %s failed\n%s", scope["method"], _route_of(scope), frames_of(error))
             if begun:
