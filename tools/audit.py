@@ -31,8 +31,8 @@ def verdict(report: str) -> tuple[int, list[str]]:
 
 def main() -> int:
     """Audit requirements.lock."""
-    command: list[str | Path] = [ROOT / ".venv/bin/pip-audit", "--format", "json", "--progress-spinner", "off", "--disable-pip"]
-    command += ["--require-hashes", "--requirement", ROOT / "requirements.lock"]
+    command: list[str | Path] = [ROOT / ".venv/bin/pip-audit", "--format", "json", "--disable-pip"]
+    command += ["--progress-spinner", "off", "--require-hashes", "--requirement", ROOT / "requirements.lock"]
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
         code, lines = verdict(done.stdout)
