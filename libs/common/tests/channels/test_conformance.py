@@ -124,5 +124,5 @@ def test_what_a_channel_cannot_do_shows_before_it_is_asked() -> None:
 
 
 def test_an_unknown_kind_is_answered_with_the_installed_ones() -> None:
-    with pytest.raises(UnknownChannelKind, match="installed: generic, .*shopify"):
+    with pytest.raises(UnknownChannelKind, match=r"installed: generic, .*shopify"):
         connector("no such kind")
