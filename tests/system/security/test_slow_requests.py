@@ -60,7 +60,7 @@ class Crowd:
             task.cancel()
         await asyncio.gather(*self.tasks, return_exceptions=True)
         for _, writer in self.slow:
-            writer.transport.abort()
+            writer.close()
 
     async def _ended(self, reader: asyncio.StreamReader) -> bool:
         with suppress(ConnectionError):
