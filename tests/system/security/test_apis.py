@@ -1,6 +1,6 @@
 """Every API of a running system with real orders keeps to what it says of itself, for many more requests.
 
-Seen to fail: see tests/openapi, whose long sister this is.
+It would fail: see tests/openapi, whose long sister this is.
 """
 
 from typing import Any

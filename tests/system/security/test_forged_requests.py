@@ -1,6 +1,6 @@
 """Thousands of forged webhooks over HTTP into a running gateway: none is answered 2xx, and none is stored.
 
-Seen to fail: when `verified` in the gateway lets a delivery through whose connector refused it.
+It would fail: when `verified` in the gateway lets a delivery through whose connector refused it.
 """
 
 import asyncio

@@ -4,8 +4,8 @@ Each value is planted with a mark of its own, through orders, notices, malformed
 caller can reach; then everything that was said is searched for the marks. Marks that must be found in the same places
 show that the search finds what is there.
 
-Seen to fail: with `log.exception` in LastResort, with the input in `invalid`, and with a destination's reason told as
-it stands.
+Seen to fail: while errors quoted the kind of a channel and the number of an order that were asked for. It would fail
+with the text of errors in the log, and with a destination's reason told as it stands.
 """
 
 import json

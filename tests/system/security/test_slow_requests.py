@@ -1,6 +1,6 @@
 """Slow, bloated and idle connections starve nobody: a neighbour's webhook is answered as always, in bounded memory.
 
-Seen to fail: with uvicorn's own protocol the slow connections are never closed, and memory grows with what they send.
+It would fail: with uvicorn's own protocol the slow connections are never closed, and memory grows with what they send.
 """
 
 import asyncio

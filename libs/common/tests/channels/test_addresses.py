@@ -1,6 +1,6 @@
 """No channel leads to a server inside: the address that is connected to is checked, not the name.
 
-Seen to fail: without the guarded transport the tests that expect `private_address` reach the listening server.
+It would fail: without the guarded transport the tests that expect `private_address` reach the listening server.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Slow and bloated requests lose their connections; whoever sends at a bearable pace is served.
 
-Seen to fail: under uvicorn's own protocol every one of these connections stays open for as long as the sender likes.
+It would fail: under uvicorn's own protocol every one of these connections stays open for as long as the sender likes.
 """
 
 import asyncio
