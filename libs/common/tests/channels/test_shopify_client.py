@@ -112,6 +112,10 @@ async def test_kept_and_fulfilled_agree_both_ways_through_an_orders_whole_life(
     assert await units() == (4, 2)
     refunded = (await both_ways(sandbox, store, shopify, which)).refunds
     assert [(one.shipped, one.restock) for refund in refunded for one in refund.lines] == [(False, True), (True, True)]
+    assert [refund.paid_back == refund.worth > 0 for refund in refunded] == [True, True]
+    sandbox.control(f"{base}/refund", {"lines": [], "amount": "1.50"})
+    goodwill = (await both_ways(sandbox, store, shopify, which)).refunds[-1]
+    assert (goodwill.lines, goodwill.paid_back, goodwill.worth) == ((), Decimal("1.50"), Decimal(0))
 
 
 @pytest.mark.parametrize("shipped", [0, 1, 3])

@@ -9,7 +9,6 @@ import pytest
 
 from crossdock.channels.model import (
     CanonicalOrder,
-    CanonicalRefund,
     CanonicalRefundLine,
     Ignored,
     OrderCancelledNotice,
@@ -76,7 +75,19 @@ def test_kept_and_fulfilled_units_of_a_partly_shipped_and_partly_cancelled_line(
 
 def test_a_refund_tells_what_had_shipped_and_what_goes_back_to_stock(mixed_order: dict[str, Any]) -> None:
     line = CanonicalRefundLine("11", 1, shipped=False, restock=True)
-    assert order_of(mixed_order).refunds == (CanonicalRefund("61", (line,)),)
+    [refund] = order_of(mixed_order).refunds
+    assert (refund.refund_id, refund.lines) == ("61", (line,))
+
+
+def test_money_paid_back_is_told_in_shop_currency_or_not_at_all(mixed_order: dict[str, Any]) -> None:
+    def paid(currency: str, kind: str = "refund", status: str = "success") -> Any:
+        told = {"kind": kind, "status": status, "amount": "4.20", "currency": currency}
+        mixed_order["refunds"][0]["transactions"] = [told]
+        return order_of(mixed_order).refunds[0].paid_back
+
+    shop = mixed_order["currency"]
+    assert (paid(shop), paid(shop, kind="void"), paid(shop, status="failure")) == (Decimal("4.20"), 0, 0)
+    assert paid("XTS") is None
 
 
 def test_money_is_exact_and_in_shop_currency(mixed_order: dict[str, Any]) -> None:

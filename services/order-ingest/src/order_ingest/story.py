@@ -19,11 +19,26 @@ from crossdock.contracts.fulfillment import (
 )
 from crossdock.contracts.inventory import StockReserved, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
+from order_ingest.domain.changes import Change
 from order_ingest.domain.fold import Note
-from order_ingest.domain.order import Order, Snapshot
+from order_ingest.domain.order import Order, Refund, Snapshot
 from order_ingest.translate import told_hold, units_of
 
 LONGEST_LIST = 5
+REFUNDS = {
+    "restocked": "{units} came back and go to stock",
+    "kept": "{units} had shipped and do not go back to stock",
+    "exchange": "{units} came back for other goods",
+    "appeasement": "money alone, no goods move",
+    "unshipped": "{units} that had not shipped are no longer wanted",
+}
+EDITS = {
+    "line_added": "was added: {units}",
+    "line_removed": "was removed: nothing more of it is wanted, {before} before",
+    "line_more": "was raised from {before} to {units}",
+    "line_less": "was lowered from {before} to {units}",
+    "line_sku": "has another SKU now",
+}
 FIXED = {
     "test": "A test order: kept here and sent nowhere",
     "tombstone": "Cancelled before its content arrived: it waits for the content",
@@ -45,8 +60,9 @@ def sentence_of_note(note: Note, order: Order, source: Snapshot | None) -> str:
         verb = "Held" if note.kind == "held" else "No longer held"
         return f"{verb}: {told_hold(note.hold).sentence}"
     if note.refund is not None:
-        units = sum(line[1] for line in note.refund.lines)
-        return f"Refund {note.refund.refund_id} of {_units(units)} that had shipped"
+        return _refunded(note.refund, source)
+    if note.change is not None:
+        return _changed(note.change, order)
     if note.kind in FIXED:
         return FIXED[note.kind]
     assert source is not None, "content changes only with a snapshot at hand"
@@ -55,6 +71,25 @@ def sentence_of_note(note: Note, order: Order, source: Snapshot | None) -> str:
     if note.kind == "order.placed":
         return f"Order {source.number} imported: {what}"
     return f"Changed in its channel (version {order.published.content_version}): {what}"
+
+
+def _refunded(refund: Refund, source: Snapshot | None) -> str:
+    units = _units(sum(line[1] for line in refund.lines) or refund.unshipped)
+    money = ""
+    if refund.paid_back:
+        money = f" of {refund.paid_back} {source.currency if source is not None else ''}".rstrip()
+    return f"Refund {refund.refund_id}{money}: {REFUNDS[refund.kind].format(units=units)}"
+
+
+def _changed(change: Change, order: Order) -> str:
+    if change.kind == "address":
+        newest = max((n for n in order.requested if n not in order.rejected), default=0)
+        if not newest:
+            return "The delivery address changed"
+        asked = order.requested[newest].destination
+        return f"The delivery address changed after {asked} was asked to ship: tell it, for it has the old one"
+    line = f"Line {change.position} ({change.sku or 'without SKU'})"
+    return f"{line} {EDITS[change.kind].format(units=_units(change.after), before=change.before)}"
 
 
 def _standing(standing: tuple[StandingLine, ...]) -> str:

@@ -85,7 +85,13 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
         ),
         fulfilled={line.line_id: line.fulfilled for line in order.lines if line.fulfilled},
         refunds=tuple(
-            Refund(r.refund_id, tuple((line.line_id, line.quantity, line.restock) for line in r.lines if line.shipped))
+            Refund(
+                r.refund_id,
+                tuple((line.line_id, line.quantity, line.restock) for line in r.lines if line.shipped),
+                sum(line.quantity for line in r.lines if not line.shipped),
+                r.paid_back,
+                r.worth,
+            )
             for r in order.refunds
         ),
         recipient=recipient_document(order.recipient),
@@ -198,7 +204,9 @@ def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderSc
         )
     for refund in step.refunds:
         lines = (told.RefundedLine(line_id=name, quantity=n, restock=restock) for name, n, restock in refund.lines)
-        yield told.RefundRecorded(order_id=row.order_id, refund_id=refund.refund_id, lines=tuple(lines))
+        yield told.RefundRecorded.model_validate(
+            {"order_id": row.order_id, "refund_id": refund.refund_id, "lines": tuple(lines), "kind": refund.kind}
+        )
 
 
 def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.OrderState:

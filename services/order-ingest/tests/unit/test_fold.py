@@ -6,6 +6,8 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
+import pytest
+
 from order_ingest.domain import fold
 from order_ingest.domain.channel import Channel, configure, disconnect
 from order_ingest.domain.fold import Step
@@ -29,6 +31,7 @@ from order_ingest.domain.order import (
 )
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 from order_ingest.store.orders import number_key
+from order_ingest.story import sentence_of_note
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHIRT = Line("a", 0, "v", "SHIRT", "Shirt", 3, 3, True, Decimal("10.00"), Decimal(0), Decimal(0))
@@ -195,14 +198,69 @@ def test_a_new_recipient_is_told_without_new_content() -> None:
 
 
 def test_a_refund_of_shipped_units_keeps_what_is_wanted_and_is_told_once() -> None:
-    refund = Refund("R", (("a", 1, True),))
-    step = take(PLACED, told(1, refunds=(refund,)))
-    assert (step.state, step.refunds) == (None, (refund,))
-    assert take(Known(step.order, step.source), told(2, refunds=(refund,))).refunds == ()
+    given = Refund("R", (("a", 1, True),))
+    step = take(PLACED, told(1, refunds=(given,)))
+    assert (step.state, step.refunds) == (None, (replace(given, kind="restocked"),))
+    assert take(Known(step.order, step.source), told(2, refunds=(given,))).refunds == ()
 
 
-def test_a_refund_of_units_that_had_not_shipped_is_no_fact() -> None:
-    assert take(PLACED, told(1, kept=2, refunds=(Refund("R", ()),))).refunds == ()
+def refund(paid_back: str | None, lines: tuple[tuple[str, int, bool], ...]) -> Refund:
+    return Refund("R", lines, 0, None if paid_back is None else Decimal(paid_back), Decimal(10))
+
+
+GONE = (("a", 1, True),)
+MUG = replace(SHIRT, line_id="b", position=2, sku="MUG", quantity=1, kept=1)
+
+
+@pytest.mark.parametrize(
+    ("one", "added", "kind"),
+    [
+        (refund("10", GONE), False, "restocked"),
+        (refund("10", (("a", 1, False),)), False, "kept"),
+        (replace(refund("5", ()), worth=Decimal(0)), False, "appeasement"),
+        (replace(refund("10", ()), unshipped=2), False, "unshipped"),
+        (refund("0", GONE), True, "exchange"),
+        (refund("0", GONE), False, "restocked"),
+        (refund("10", GONE), True, "restocked"),
+        (refund(None, GONE), True, "restocked"),
+    ],
+)
+def test_refunds_are_of_five_kinds(one: Refund, added: bool, kind: str) -> None:
+    known = learn(PLACED, told(1, lines=(SHIRT, MUG))) if added else PLACED
+    lines = (SHIRT, MUG) if added else (SHIRT,)
+    [fresh] = take(known, told(2, lines=lines, refunds=(one,))).refunds
+    assert fresh.kind == kind
+
+
+def edits(known: Known, arrival: Arrival) -> list[tuple[str, int, int]]:
+    notes = take(known, arrival).notes
+    return [(note.change.kind, note.change.before, note.change.after) for note in notes if note.change is not None]
+
+
+def test_an_edit_is_told_line_by_line() -> None:
+    assert edits(PLACED, told(1, kept=2)) == [("line_less", 3, 2)]
+    assert edits(PLACED, told(1, lines=(SHIRT, MUG))) == [("line_added", 0, 1)]
+    assert edits(PLACED, told(1, lines=(MUG,))) == [("line_added", 0, 1), ("line_removed", 3, 0)]
+    assert edits(PLACED, told(1, kept=0)) == [("line_removed", 3, 0)]
+    assert edits(PLACED, told(1, lines=(replace(SHIRT, sku="COAT"),))) == [("line_sku", 3, 3)]
+    assert edits(learn(PLACED, told(1, kept=1)), told(2)) == [("line_more", 1, 3)]
+    assert edits(PLACED, told(1, paid=False)) == []
+
+
+def test_a_cancellation_is_told_as_one_and_not_line_by_line() -> None:
+    step = take(PLACED, told(1, kept=0, cancelled=True))
+    assert (step.state, [note.kind for note in step.notes if note.change]) == ("order.cancelled", [])
+
+
+def test_an_address_that_changes_is_told_without_what_it_says() -> None:
+    step = fold.take_snapshot(
+        PLACED.order, PLACED.source, {"address": {"city": "Old"}}, told(1, recipient={"address": {"city": "New"}})
+    )
+    assert [note.kind for note in step.notes] == ["address"]
+    said = sentence_of_note(step.notes[0], step.order, step.source)
+    assert said == "The delivery address changed"
+    asked = step.order._replace(requested={1: Request("Depot", {"a": 3})})
+    assert "tell it" in sentence_of_note(step.notes[0], asked, step.source)
 
 
 def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:

@@ -65,10 +65,13 @@ class CanonicalRefundLine:
 
 @dataclass(frozen=True, slots=True)
 class CanonicalRefund:
-    """One refund of an order, by the channel's id."""
+    """One refund of an order, by the channel's id. `paid_back` is the money that went to the customer (None where the
+    channel does not tell it in shop currency), `worth` what the refunded units cost."""
 
     refund_id: str
     lines: tuple[CanonicalRefundLine, ...]
+    paid_back: Decimal | None = None
+    worth: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Events of order-ingest: an order's whole state whenever it changes, its refunds, and (internal) its recipient."""
 
 from datetime import datetime
+from typing import Literal
 from uuid import UUID
 
 from crossdock.contracts.base import Event, Money, OrderScoped, Value
@@ -91,8 +92,16 @@ class RefundedLine(Value):
     restock: bool
 
 
+RefundKind = Literal["restocked", "kept", "exchange", "appeasement", "unshipped"]
+
+
 class RefundRecorded(OrderScoped):
-    """A fact: shipped units were refunded. Deduplicate by (`order_id`, `refund_id`)."""
+    """A fact: an order was refunded. Deduplicate by (`order_id`, `refund_id`). `lines` are units that had shipped.
+
+    `kind`: shipped goods came back for sale (`restocked`), do not (`kept`), came back for other goods (`exchange`),
+    never left (`unshipped`: the order's own update lowers what is wanted), or none moved (`appeasement`). What goes
+    back to stock is said by each line alone.
+    """
 
     type = "refund.recorded.v1"
     publisher = "order-ingest"
@@ -101,6 +110,7 @@ class RefundRecorded(OrderScoped):
     order_id: UUID
     refund_id: str
     lines: tuple[RefundedLine, ...]
+    kind: RefundKind | None = None
 
 
 class Address(Value):

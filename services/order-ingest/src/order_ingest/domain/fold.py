@@ -4,10 +4,11 @@ Facts may come in any order and more than once. Every change of what others see 
 `order_version`, and a rising `content_version` when the content changed and only then.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
+from order_ingest.domain.changes import Change, changes_of, moved, refund_kind
 from order_ingest.domain.content import content_of, keeping, meaning_of, wanted_of
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, holds_of
 from order_ingest.domain.order import (
@@ -32,11 +33,13 @@ StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.h
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something for the order's timeline; `hold` for the kinds `held` and `released`, `refund` for `refunded`."""
+    """Something for the order's timeline; `hold` for the kinds `held` and `released`, `refund` for `refunded`, `change`
+    for what an edit did."""
 
     kind: str
     hold: Hold | None = None
     refund: Refund | None = None
+    change: Change | None = None
 
 
 class Step(NamedTuple):
@@ -141,19 +144,37 @@ def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | 
         wanted=wanted,
         before_import=before_import,
         refunds=_refund_ids(before, new),
+        extended=before.extended or _extends(old, source),
         recipient_version=before.recipient_version + recorded,
     )
     changed = (
         old is None or (wanted, cancelled) != (before.wanted, before.cancelled) or content_of(source) != content_of(old)
     )
-    fresh = _fresh_refunds(before, new) if before.ours else ()
-    step = publish_state(before, after, changed=changed, notes=_arrival_notes(before, after, recorded, fresh))
+    fresh = _fresh_refunds(before, after, new) if before.ours else ()
+    edits = _edits(before, after, old, known, new) if before.ours else ()
+    notes = _arrival_notes(before, after, recorded, fresh, edits)
+    step = publish_state(before, after, changed=changed, notes=notes)
     return step._replace(source=source, recipient=new.recipient if recorded else None, refunds=fresh)
 
 
-def _arrival_notes(before: Order, after: Order, recorded: bool, fresh: tuple[Refund, ...]) -> tuple[Note, ...]:
+def _extends(old: Snapshot | None, new: Snapshot) -> bool:
+    return old is not None and bool({line.line_id for line in new.lines} - {line.line_id for line in old.lines})
+
+
+def _edits(
+    before: Order, after: Order, old: Snapshot | None, known: Recipient | None, new: Arrival
+) -> tuple[Change, ...]:
+    """What an edit did; that a cancellation leaves nothing to ship is said by the cancellation."""
+    lines = () if old is None or after.cancelled else changes_of(old, new.snapshot, before.wanted, after.wanted)
+    return (*lines, *moved(known, new.recipient))
+
+
+def _arrival_notes(
+    before: Order, after: Order, recorded: bool, fresh: tuple[Refund, ...], edits: tuple[Change, ...]
+) -> tuple[Note, ...]:
     notes = [Note("test")] if not before.known and not after.ours else []
-    if recorded and before.ours:
+    notes += [Note(change.kind, change=change) for change in edits]
+    if recorded and before.ours and not any(change.kind == "address" for change in edits):
         notes.append(Note("recipient"))
     return (*notes, *(Note("refunded", refund=refund) for refund in fresh))
 
@@ -163,10 +184,11 @@ def _refund_ids(before: Order, new: Arrival) -> tuple[str, ...]:
     return before.refunds + tuple(r.refund_id for r in new.refunds if r.refund_id not in known)
 
 
-def _fresh_refunds(before: Order, new: Arrival) -> tuple[Refund, ...]:
-    """Refunds of shipped units not told before. Those that came with the first snapshot are history: the goods came
-    back before anybody here counted or shipped, so they are told to nobody."""
-    return tuple(refund for refund in new.refunds if refund.lines and refund.refund_id not in before.refunds)
+def _fresh_refunds(before: Order, after: Order, new: Arrival) -> tuple[Refund, ...]:
+    """Refunds not told before. Those that came with the first snapshot are history: the goods came back before anybody
+    here counted or shipped, so they are told to nobody."""
+    fresh = (refund for refund in new.refunds if refund.refund_id not in before.refunds)
+    return tuple(replace(refund, kind=refund_kind(refund, after.extended)) for refund in fresh)
 
 
 def take_cancel(order: Order) -> Step:

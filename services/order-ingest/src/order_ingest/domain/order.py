@@ -60,10 +60,15 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Refund:
-    """One refund by the channel's id; `lines` are (line id, units, restock) of units that had shipped."""
+    """One refund by the channel's id; `lines` are (line id, units, restock) of units that had shipped, `unshipped`
+    counts the others. Money is in shop currency; `kind` is what it was for, once it was judged."""
 
     refund_id: str
     lines: tuple[tuple[str, int, bool], ...]
+    unshipped: int = 0
+    paid_back: Decimal | None = None
+    worth: Decimal = Decimal(0)
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,8 +210,9 @@ class Order(NamedTuple):
 
     `known`: content has come. `wanted`: units of each line that are ours to ship, none once it is cancelled.
     `cancelled` is also the tombstone of an order whose content has not come; `observing` is the channel's name while
-    it only observes, else blank; `before_import` are the units that the first snapshot said had shipped; `voids` tell
-    for each voided shipment whether its units are shipped again under the same revision.
+    it only observes, else blank; `before_import` are the units that the first snapshot said had shipped; `extended`:
+    lines were added since; `voids` tell for each voided shipment whether its units are shipped again under the same
+    revision.
     """
 
     known: bool = False
@@ -222,6 +228,7 @@ class Order(NamedTuple):
     arrived_meanwhile: bool = False
     recipient_version: int = 0
     refunds: tuple[str, ...] = ()
+    extended: bool = False
     published: Published = Published()
     match: Match = Match()
     reservation: Reservation = Reservation()

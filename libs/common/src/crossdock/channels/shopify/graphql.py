@@ -66,6 +66,7 @@ def listings_from_node(node: Node, variants: Sequence[Node]) -> ListingSet:
                     "title": variant.get("title"),
                     "sku": variant.get("sku"),
                     "barcode": variant.get("barcode"),
+                    "created_at": variant.get("createdAt"),
                     "updated_at": variant.get("updatedAt"),
                 }
                 for variant in variants
@@ -128,11 +129,14 @@ def _refund(one: Node) -> dict[str, Any]:
     return {
         "id": _id(one["id"]),
         "created_at": one.get("createdAt"),
+        "total_refunded": _shop(one.get("totalRefundedSet")),
         "refund_line_items": [
             {
                 "line_item_id": _id(line["lineItem"]["id"]),
                 "quantity": line.get("quantity"),
                 "restock_type": _word(line.get("restockType")),
+                "subtotal": _shop(line.get("subtotalSet")),
+                "total_tax": _shop(line.get("totalTaxSet")),
             }
             for line in _nodes(one.get("refundLineItems"))
         ],

@@ -98,6 +98,26 @@ def taxes_of(owner: Mapping[str, Any]) -> Decimal:
     return _sum(records(owner.get("tax_lines"), "tax_lines"), "price", "tax_lines")
 
 
+def paid_back(refund: Mapping[str, Any], currency: str) -> Decimal | None:
+    """What a refund paid to the customer, in shop currency; None where it tells another currency only. Raises Bad."""
+    if (told := shop_amount(refund, "total_refunded")) is not None:
+        return told
+    done = [
+        one
+        for one in records(refund.get("transactions"), "transactions")
+        if one.get("kind") == "refund" and one.get("status") == "success"
+    ]
+    if any(text(one.get("currency"), 3).upper() not in ("", currency) for one in done):
+        return None
+    return _sum(done, "amount", "transactions")
+
+
+def worth_of(refund: Mapping[str, Any]) -> Decimal:
+    """What the units of a refund cost, with tax where that comes on top, in shop currency. Raises Bad."""
+    lines = records(refund.get("refund_line_items"), "refund_line_items")
+    return _sum(lines, "subtotal", "refund_line_items") + _sum(lines, "total_tax", "refund_line_items")
+
+
 def is_tip(line: Mapping[str, Any]) -> bool:
     """Whether a line is the tip itself: only tips carry a tip payment gateway or method."""
     return bool(line.get("tip_payment_gateway") or line.get("tip_payment_method"))

@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from crossdock.channels.model import (
     CanonicalAddress,
@@ -26,9 +26,11 @@ from crossdock.channels.shopify.money import (
     currency_of,
     is_tip,
     line_discount,
+    paid_back,
     shop_amount,
     taxes_of,
     totals_of,
+    worth_of,
 )
 from crossdock.channels.shopify.quantities import LineCounts, LineUnits, RefundedUnits, ShippedUnits, settle_line
 
@@ -133,10 +135,10 @@ def _lines_and_refunds(
     payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], currency: str
 ) -> tuple[tuple[CanonicalLine, ...], tuple[CanonicalRefund, ...]]:
     ids = _line_ids(items)
-    refunds = _refunds(payload)
+    refunds = _refunds(payload, currency)
     shipped = _shipped(payload)
     of_line: dict[str, list[RefundedUnits]] = defaultdict(list)
-    for units in (units for _, several in refunds for units in several):
+    for units in (units for one in refunds for units in one.units):
         of_line[units.line_id].append(units)
     order_status = text(payload.get("fulfillment_status"), 50).lower()
     lines = []
@@ -153,7 +155,8 @@ def _lines_and_refunds(
         for units, count in zip(refunded, outcome.refunded_after_shipping, strict=True):
             after_shipping[id(units)] = count
     canonical = tuple(
-        CanonicalRefund(refund_id, tuple(_refund_lines(several, after_shipping))) for refund_id, several in refunds
+        CanonicalRefund(one.refund_id, tuple(_refund_lines(one.units, after_shipping)), one.paid_back, one.worth)
+        for one in refunds
     )
     return tuple(lines), canonical
 
@@ -198,18 +201,25 @@ def _money(value: Decimal | None, currency: str) -> Decimal:
     return as_written(value or ZERO, currency)
 
 
-def _refunds(payload: Mapping[str, Any]) -> list[tuple[str, list[RefundedUnits]]]:
+class _Refund(NamedTuple):
+    refund_id: str
+    units: list[RefundedUnits]
+    paid_back: Decimal | None
+    worth: Decimal
+
+
+def _refunds(payload: Mapping[str, Any], currency: str) -> list[_Refund]:
     found = []
     for i, refund in enumerate(records(payload.get("refunds"), "refunds")):
         try:
-            found.append(_refund(refund, i))
+            found.append(_refund(refund, i, currency))
         except Bad as bad:
             bad.within(f"refunds[{i}]")
             raise
     return found
 
 
-def _refund(refund: Mapping[str, Any], i: int) -> tuple[str, list[RefundedUnits]]:
+def _refund(refund: Mapping[str, Any], i: int, currency: str) -> _Refund:
     refund_id = identifier(refund.get("id"), "id") or f"refund-{i + 1}"
     at = moment(refund.get("created_at") or refund.get("processed_at"), "created_at")
     several = []
@@ -225,7 +235,10 @@ def _refund(refund: Mapping[str, Any], i: int) -> tuple[str, list[RefundedUnits]
             raise
         if line_id is not None and quantity:
             several.append(RefundedUnits(refund_id, line_id, quantity, word, at))
-    return refund_id, several
+    back = paid_back(refund, currency)
+    return _Refund(
+        refund_id, several, None if back is None else _money(back, currency), _money(worth_of(refund), currency)
+    )
 
 
 def _refund_lines(several: Sequence[RefundedUnits], after_shipping: Mapping[int, int]) -> list[CanonicalRefundLine]:
