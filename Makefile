@@ -34,8 +34,8 @@ lint: setup ## Check style, types and the walls between the parts
 promises: setup ## Break a whole running system, promise by promise, and see that each is kept (minutes)
 	@$(PY) -m pytest -m promise tests/system
 
-chaos: setup ## Break the running system at random for SECONDS=300 (SEED, RATE, ORDERS, KILLS) and check every promise
-	@$(PY) -m crossdock.testing.chaos $(foreach name,SECONDS SEED RATE ORDERS KILLS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) $($(name))))
+chaos: setup ## Break the running system at random for SECONDS=300 (SEED, RATE, ORDERS, KILLS, SHIPS) and check every promise
+	@$(PY) -m crossdock.testing.chaos $(foreach name,SECONDS SEED RATE ORDERS KILLS SHIPS,$(if $($(name)),--$(shell echo $(name) | tr A-Z a-z) '$($(name))'))
 
 audit: setup ## Ask whether a pinned dependency has a known vulnerability (needs the internet)
 	@$(PY) tools/audit.py

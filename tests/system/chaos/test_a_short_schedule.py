@@ -24,7 +24,7 @@ SCHEDULE = (
 
 
 def test_a_fixed_schedule_of_faults_loses_nothing_and_does_nothing_twice(world: World) -> None:
-    report = play(world, SCHEDULE, orders=1500, rate=10)
+    report = play(world, SCHEDULE, orders=1000, rate=10)
     world.say("\n".join(report.lines()))
     assert [one.step for one in report.played] == list(SCHEDULE)
     assert (report.kills, report.crashes) == (5, 0)

@@ -38,6 +38,8 @@ CAUGHT_UP_SECONDS = 150.0
 QUIET_SECONDS = 300.0
 USUAL_SECONDS = 5.0
 LOOK_EVERY = 0.25
+SPARE_SECONDS = 100.0
+"""For how long more is sold while the last fault lasts: some wait for work to fail at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A fault that happened: how long it lasted, and how long until every order accepted before its end had shipped."""
+    """A fault that happened: how long it lasted, and how long until every order that was accepted before its end, and
+    is to be shipped, had shipped."""
 
     step: Step
     lasted: float
@@ -128,7 +131,7 @@ class Run:
         """Wait until all that was accepted before now has shipped; returns the seconds that it took. Raises
         AssertionError when it takes too long."""
         began = time.monotonic()
-        waiting = set(self._traffic.accepted) - self._shipped
+        waiting = {one.external_id for one in self._traffic.accepted_orders if one.ships} - self._shipped
         while waiting := waiting - self._shipped:
             if time.monotonic() - began > CAUGHT_UP_SECONDS:
                 raise AssertionError(f"{len(waiting)} orders have not shipped after {CAUGHT_UP_SECONDS:.0f} s")
@@ -139,9 +142,9 @@ class Run:
 
 
 def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Report:
-    """Sell so many orders at this rate, let faults happen until they are told, and let the checker judge. Raises
+    """Sell so many orders or a few more at this rate, let faults happen meanwhile, and let the checker judge. Raises
     AssertionError when the system does not recover from a fault."""
-    prepared = world.prepare(orders)
+    prepared = world.prepare(orders + int(SPARE_SECONDS * rate))
     before = len(world.system.deaths)
     began = time.monotonic()
     with world.selling(prepared, per_second=rate) as traffic:
@@ -170,10 +173,13 @@ def main() -> None:
     parser.add_argument("--orders", type=int, help="sell so many orders instead, however long it takes")
     parser.add_argument("--kills", type=int, default=0, help="fail if fewer processes were killed")
     parser.add_argument("--rate", type=float, default=RATE, help="orders a second")
+    parser.add_argument(
+        "--ships", default="*", help="numbers of the orders that the warehouse ships: '*0', every tenth"
+    )
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of an earlier run")
     wanted = parser.parse_args()
     print(f"seed {wanted.seed}, {wanted.rate:g} orders a second", flush=True)
-    with open_world(Path.cwd() / ".run" / "tools", lambda line: print(line, flush=True)) as world:
+    with open_world(Path.cwd() / ".run" / "tools", lambda line: print(line, flush=True), wanted.ships) as world:
         orders = wanted.orders or int(wanted.rate * wanted.seconds)
         report = play(world, schedule(wanted.seed), orders=orders, rate=wanted.rate)
     print("\n".join([f"seed {wanted.seed}", *report.lines()]))

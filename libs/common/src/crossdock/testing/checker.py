@@ -21,6 +21,9 @@ SCHEMAS = tuple(PACKAGES.values())
 SHIPPED = frozenset({"shipped", "delivered"})
 """Where an order ends that nothing stands in the way of."""
 
+ASKED = frozenset({"outstanding"})
+"""Where it ends when the warehouse leaves it lying."""
+
 QUIET_SECONDS = 120.0
 
 STILL_SECONDS = 1.5
@@ -96,8 +99,9 @@ class Books:
     unsettled: dict[str, int] = field(default_factory=dict)
 
 
-def check(system: System, market: Market, traffic: Traffic, *, ends: Collection[str] = SHIPPED) -> Verdict:
-    """Compare what was sent with what every party's books say. `ends` are the statuses in which orders may be."""
+def check(system: System, market: Market, traffic: Traffic, *, ends: Collection[str] = ()) -> Verdict:
+    """Compare what was sent with what every party's books say. `ends` are the statuses in which orders may be, where
+    that is not only what the warehouse's behaviour leads to."""
     books = asyncio.run(_read(system, market, traffic.sold))
     findings = [_compare(books, one, one.external_id in traffic.accepted, ends) for one in traffic.sold]
     stock_wrong = list(_astray(books))
@@ -119,7 +123,7 @@ def wait_until_quiet(
     market: Market,
     traffic: Traffic,
     *,
-    ends: Collection[str] = SHIPPED,
+    ends: Collection[str] = (),
     seconds: float = QUIET_SECONDS,
     scheduled: bool = True,
 ) -> float:
@@ -130,10 +134,10 @@ def wait_until_quiet(
     still moves.
     """
     began = time.monotonic()
-    wanted = [one.external_id for one in traffic.accepted_orders]
+    wanted = {one.external_id: ends or _end_of(one) for one in traffic.accepted_orders}
     still = began
     while True:
-        if moving := _moving(system, market, wanted, ends, scheduled):
+        if moving := _moving(system, market, wanted, scheduled):
             still = time.monotonic()
         elif time.monotonic() - still >= STILL_SECONDS:
             return still - began
@@ -179,26 +183,31 @@ def _compare(books: Books, one: Sold, accepted: bool, ends: Collection[str]) -> 
     if status is None:
         gone = (f"{one.number} was accepted and is nowhere",) if accepted else ()
         return _Finding(False, accepted, 0, gone)
-    wanted = Counter(one.units if status in SHIPPED else {})
+    ordered = Counter(one.units if status in SHIPPED or status in _end_of(one) else {})
+    left = Counter(one.units if status in SHIPPED else {})
     counted = {
-        "reserved": books.held.get(key, Counter()),
-        "booked": books.ledger.get(key, Counter()),
-        "asked of the warehouse": sum(books.asked.get(key, []), Counter()),
-        "shipped": books.shipped.get(key, Counter()),
-        "told to the store": books.told.get(key, Counter()),
+        "reserved": (ordered, books.held.get(key, Counter())),
+        "asked of the warehouse": (ordered, sum(books.asked.get(key, []), Counter())),
+        "booked": (left, books.ledger.get(key, Counter())),
+        "shipped": (left, books.shipped.get(key, Counter())),
+        "told to the store": (left, books.told.get(key, Counter())),
     }
     sentences = []
     missing, extra = 0, 0
-    if status not in ends:
+    if status not in (ends or _end_of(one)):
         missing += 1
         sentences.append(f"{one.number} is {status}")
-    for what, units in counted.items():
+    for what, (wanted, units) in counted.items():
         missing += (wanted - units).total()
         extra += (units - wanted).total()
         if units != wanted:
             sentences.append(f"{one.number}: {dict(units)} {what}, not {dict(wanted)}")
     extra += max(0, books.fulfillments[key] - books.parcels[key])
     return _Finding(not (missing or extra), bool(missing), extra, tuple(sentences))
+
+
+def _end_of(one: Sold) -> Collection[str]:
+    return SHIPPED if one.ships else ASKED
 
 
 def _astray(books: Books) -> Iterable[str]:
@@ -275,22 +284,23 @@ async def _left(connection: "asyncpg.Connection[Any]", management: Management) -
     return {name: count for name, count in left.items() if count}
 
 
-def _moving(system: System, market: Market, wanted: Sequence[str], ends: Collection[str], scheduled: bool) -> list[str]:
-    """What still moves, in words; nothing when all is quiet."""
+def _moving(system: System, market: Market, wanted: Mapping[str, Collection[str]], scheduled: bool) -> list[str]:
+    """What still moves, in words; nothing when all is quiet. `wanted`: where each order may end."""
     try:
         sandbox = market.quiet()
         found = [] if sandbox["quiet"] else [f"the sandbox is busy: {sandbox}"]
-        return found or asyncio.run(_moving_inside(system, wanted, ends, scheduled))
+        return found or asyncio.run(_moving_inside(system, wanted, scheduled))
     except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, ManagementAway, httpx.HTTPError) as away:
         return [f"something does not answer: {type(away).__name__}"]
 
 
-async def _moving_inside(system: System, wanted: Sequence[str], ends: Collection[str], scheduled: bool) -> list[str]:
+async def _moving_inside(system: System, wanted: Mapping[str, Collection[str]], scheduled: bool) -> list[str]:
     connection = await asyncpg.connect(system.admin_url, timeout=5)
     try:
-        statuses = Counter(row["status"] for row in await connection.fetch(ORDERS, list(wanted)))
-        arrived = sum(count for status, count in statuses.items() if status in ends)
+        rows = await connection.fetch(ORDERS, list(wanted))
+        arrived = sum(row["status"] in wanted[row["external_id"]] for row in rows)
         if arrived < len(wanted):
+            statuses = Counter(row["status"] for row in rows)
             return [f"{arrived} of {len(wanted)} orders are where they have to end: {dict(statuses)}"]
         if unsettled := {row["state"]: row["count"] for row in await connection.fetch(UNSETTLED)}:
             return [f"writes to the outside are not done: {unsettled}"]

@@ -14,6 +14,7 @@ from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -62,7 +63,8 @@ class Background:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sold:
-    """An order in a store: what was bought (units by SKU), and the webhook that tells of it."""
+    """An order in a store: what was bought (units by SKU), the webhook that tells of it, and whether the warehouse
+    ships it or leaves it lying."""
 
     shop: str
     external_id: str
@@ -70,6 +72,7 @@ class Sold:
     units: dict[str, int]
     body: bytes
     headers: dict[str, str]
+    ships: bool = True
 
 
 @dataclass
@@ -95,12 +98,14 @@ class Traffic:
 class Market:
     """One store, one warehouse, and the customers."""
 
-    def __init__(self, gateway_url: str, sandbox_url: str, api_key: str) -> None:
+    def __init__(self, gateway_url: str, sandbox_url: str, api_key: str, ships: str = "*") -> None:
+        """`ships` is a shell pattern: orders whose numbers match it are shipped."""
         self.background = Background()
         self.gateway_url = gateway_url
         self.run = secrets.token_hex(3)
         self.shop = f"shop-{self.run}.myshopify.com"
         self.account = f"warehouse-{self.run}"
+        self._ships = ships
         self._secret = secrets.token_hex(16)
         self.secrets = [self._secret]
         """What nobody but the hub, the store and the warehouse may ever see."""
@@ -114,8 +119,10 @@ class Market:
         self.control("POST", "/clock", {"speed": CLOCK_SPEED})
         token, secret = secrets.token_hex(16), "whsec_" + b64encode(secrets.token_bytes(32)).decode()
         self.secrets += [token, secret, secret.removeprefix("whsec_")]
-        account = {"name": self.account, "token": token, "secret": secret, "behaviour": {"ship_after": SHIP_AFTER}}
+        account = {"name": self.account, "token": token, "secret": secret, "behaviour": {"ship_after": None}}
         self.control("POST", "/3pl/accounts", account)
+        shipping = {"match": self._ships, "behaviour": {"ship_after": SHIP_AFTER}}
+        self.control("POST", f"/3pl/accounts/{self.account}/behaviour", shipping)
         warehouse = self._connect(
             "generic", "Warehouse", f"{self._sandbox_url}/3pl", {"role": "destination"},
             {"api_key": token, "webhook_secret": secret},
@@ -253,7 +260,8 @@ class Market:
 
     def _placed(self, units: dict[str, int], made: Any) -> Sold:
         body, headers = self.webhook("orders/create", made)
-        return Sold(self.shop, str(made["id"]), made["name"], units, body, headers)
+        ships = fnmatchcase(made["name"], self._ships)
+        return Sold(self.shop, str(made["id"]), made["name"], units, body, headers, ships)
 
     def _connect(self, kind: str, name: str, url: str, settings: Any, given: Any, **more: Any) -> Any:
         body = {"kind": kind, "name": name, "mode": "live", "base_url": url, "settings": settings, "secrets": given}

@@ -17,13 +17,16 @@ import httpx
 
 from crossdock.cli.stack import SERVICES
 from crossdock.testing import checker
-from crossdock.testing.checker import SHIPPED, Verdict
+from crossdock.testing.checker import Verdict
 from crossdock.testing.market import Background, Market, Sold, Traffic
 from crossdock.testing.proxy import FaultProxy, between
 from crossdock.testing.system import System, prepare
 
 PLENTY = {"SHIRT-M": 1_000_000, "MUG-BLUE": 1_000_000, "POSTER-A2": 1_000_000, "SOCKS-L": 1_000_000}
 SKUS = tuple(PLENTY)
+
+PATIENCE_WITHOUT = 45.0
+"""How many seconds to wait for quiet where a mechanism is left out, and quiet may never come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,7 @@ class World:
         self.system = system
         self.market = market
         self.say = say
+        self.patience = checker.QUIET_SECONDS
         self._unsold: list[Sold] = []
 
     def prepare(self, number: int) -> list[Sold]:
@@ -89,11 +93,15 @@ class World:
     def settle(self, traffic: Traffic, **how: Any) -> Verdict:
         """Wait for quiet, then let the checker judge, and print its line."""
         scheduled = how.pop("scheduled", True)
-        seconds = how.pop("seconds", checker.QUIET_SECONDS)
-        ends = how.pop("ends", SHIPPED)
-        took = checker.wait_until_quiet(
-            self.system, self.market, traffic, ends=ends, seconds=seconds, scheduled=scheduled
-        )
+        seconds = how.pop("seconds", self.patience)
+        ends = how.pop("ends", ())
+        try:
+            took = checker.wait_until_quiet(
+                self.system, self.market, traffic, ends=ends, seconds=seconds, scheduled=scheduled
+            )
+        except AssertionError:
+            self.say(str(checker.check(self.system, self.market, traffic, ends=ends)))
+            raise
         verdict = checker.check(self.system, self.market, traffic, ends=ends)
         self.say(f"{verdict} (quiet after {took:.1f} s)")
         return verdict
@@ -182,9 +190,9 @@ class World:
 
 
 @contextmanager
-def open_world(tools: Path, say: Callable[[str], None]) -> Iterator[World]:
-    """Start everything, and leave nothing behind. CROSSDOCK_TEST_WITHOUT names mechanisms to leave out, to see the
-    promises fail: see `crossdock.testing.altered`."""
+def open_world(tools: Path, say: Callable[[str], None], ships: str = "*") -> Iterator[World]:
+    """Start everything, and leave nothing behind; orders whose numbers match the shell pattern `ships` are shipped.
+    CROSSDOCK_TEST_WITHOUT names mechanisms to leave out, to see the promises fail: see `crossdock.testing.altered`."""
     with tempfile.TemporaryDirectory(prefix="crossdock-world-", ignore_cleanup_errors=True) as name:
         system = prepare(Path(name), tools, say)
         if without := os.environ.get("CROSSDOCK_TEST_WITHOUT"):
@@ -194,11 +202,14 @@ def open_world(tools: Path, say: Callable[[str], None]) -> Iterator[World]:
         with ExitStack() as ending:
             ending.callback(system.end)
             system.begin()
-            market = Market(system.stack.gateway_url, system.stack.sandbox_url, system.stack.secret("api key"))
+            market = Market(system.stack.gateway_url, system.stack.sandbox_url, system.stack.secret("api key"), ships)
             ending.callback(market.close)
             market.open(PLENTY)
             checker.wait_until_quiet(system, market, Traffic())
-            yield World(system, market, say)
+            world = World(system, market, say)
+            if without:
+                world.patience = PATIENCE_WITHOUT
+            yield world
 
 
 async def _sql(url: str, statements: Sequence[str]) -> list[Any]:
