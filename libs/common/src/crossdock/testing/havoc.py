@@ -9,11 +9,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from uuid import uuid4
 
 import httpx
 
 from crossdock.cli.stack import SERVICES
+from crossdock.messaging.envelope import new_id
 from crossdock.messaging.faults import EXIT_CODE
 from crossdock.storage.roles import roles_of
 from crossdock.testing.market import Traffic
@@ -171,7 +171,7 @@ def garbage(scene: Scene, target: str) -> Iterator[None]:
     """Messages that nobody can read, between good ones: they are parked, and given up by a person."""
     world, number = scene.world, scene.dice.randint(3, 8)
     for _ in range(number):
-        world.publish(QUEUES[target], {"message_id": str(uuid4()), "type": GARBAGE}, scene.dice.randbytes(40))
+        world.publish(QUEUES[target], {"message_id": str(new_id()), "type": GARBAGE}, scene.dice.randbytes(40))
         time.sleep(0.1)
     world.wait_for(lambda: len(_garbage_parked(world, target)) == number, f"{target} parked other messages", 60)
     for one in _garbage_parked(world, target):
