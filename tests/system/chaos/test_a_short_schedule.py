@@ -27,5 +27,5 @@ def test_a_fixed_schedule_of_faults_loses_nothing_and_does_nothing_twice(world: 
     report = play(world, SCHEDULE, orders=1000, rate=10)
     world.say("\n".join(report.lines()))
     assert [one.step for one in report.played] == list(SCHEDULE)
-    assert (report.kills, report.crashes) == (5, 0)
-    assert report.verdict.ok, report.verdict
+    assert report.kills == 5
+    assert report.ok, report.verdict

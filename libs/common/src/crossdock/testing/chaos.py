@@ -64,15 +64,21 @@ class Played:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run: the checker's verdict, the faults, how many processes were killed and how many ended by themselves, the
-    usual seconds until all has shipped, and the orders a second."""
+    """A run: the checker's verdict, the faults, what went wrong with some in words, how many processes were killed and
+    how many ended by themselves, the usual seconds until all has shipped, and the orders a second."""
 
     verdict: Verdict
     played: Sequence[Played]
+    problems: Sequence[str]
     kills: int
     crashes: int
     usual: float
     rate: float
+
+    @property
+    def ok(self) -> bool:
+        """Whether every promise was kept and the system recovered from every fault."""
+        return self.verdict.ok and not self.problems and not self.crashes
 
     def lines(self) -> Iterator[str]:
         """The run in words: recovery by kind of fault, then the checker's line."""
@@ -84,6 +90,7 @@ class Report:
             yield f"  {kind:<13} {len(took):>5} {statistics.median(took):>6.1f} s {max(took):>6.1f} s"
         crashed = f", {self.crashes} processes ended by themselves" if self.crashes else ""
         yield f"{self.rate:g} orders a second, {len(self.played)} faults, {self.kills} kills{crashed}"
+        yield from self.problems
         yield str(self.verdict)
 
 
@@ -142,8 +149,7 @@ class Run:
 
 
 def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Report:
-    """Sell so many orders or a few more at this rate, let faults happen meanwhile, and let the checker judge. Raises
-    AssertionError when the system does not recover from a fault."""
+    """Sell so many orders or a few more at this rate, let faults happen meanwhile, and let the checker judge."""
     prepared = world.prepare(orders + int(SPARE_SECONDS * rate))
     before = len(world.system.deaths)
     began = time.monotonic()
@@ -152,18 +158,22 @@ def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Re
             time.sleep(USUAL_SECONDS)
             run = Run(world, traffic)
             usual = run.catch_up()
-            played = []
+            played, problems = [], []
             for step in steps:
                 if time.monotonic() >= began + orders / rate:
                     break
-                played.append(run.play(step))
+                try:
+                    played.append(run.play(step))
+                except AssertionError as problem:
+                    problems.append(f"{step.fault} {step.target}: {problem}")
+                    world.say(problems[-1])
         finally:
             traffic.stop()
     verdict = world.settle(traffic, seconds=QUIET_SECONDS)
     codes = [death.code for death in world.system.deaths[before:]]
     kills = sum(code in KILLED for code in codes)
     crashes = sum(code != 0 for code in codes) - kills
-    return Report(verdict, played, kills, crashes, usual, rate)
+    return Report(verdict, played, problems, kills, crashes, usual, rate)
 
 
 def main() -> None:
@@ -183,7 +193,7 @@ def main() -> None:
         orders = wanted.orders or int(wanted.rate * wanted.seconds)
         report = play(world, schedule(wanted.seed), orders=orders, rate=wanted.rate)
     print("\n".join([f"seed {wanted.seed}", *report.lines()]))
-    sys.exit(0 if report.verdict.ok and report.kills >= wanted.kills else 1)
+    sys.exit(0 if report.ok and report.kills >= wanted.kills else 1)
 
 
 if __name__ == "__main__":
