@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
+from crossdock.local.processes import StartFailed
 from crossdock.messaging.faults import EXIT_CODE
 from crossdock.testing import checker
 from crossdock.testing.checker import Verdict
@@ -164,7 +165,7 @@ def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Re
                     break
                 try:
                     played.append(run.play(step))
-                except AssertionError as problem:
+                except (AssertionError, StartFailed, TimeoutError) as problem:
                     problems.append(f"{step.fault} {step.target}: {problem}")
                     world.say(problems[-1])
         finally:
