@@ -84,7 +84,10 @@ def die(scene: Scene, target: str) -> Iterator[None]:
     system.on_death = disarm
     system.configure(name, FAULTS=f"{step}=exit@{CHANCE}")
     system.kill(name)
-    scene.world.wait_for(lambda: bool(died), f"{name} did not come to {step}", 60)
+    try:
+        scene.world.wait_for(lambda: bool(died), f"{name} did not come to {step}", 60)
+    finally:
+        system.configure(name, FAULTS=None)
     yield
 
 
