@@ -1,6 +1,9 @@
 """Promise 1: a webhook that was answered 2xx is never lost.
 
 The sender here never sends a webhook twice: what was answered 2xx must become a shipped order by itself, whatever dies.
+
+Seen to fail without waiting for the commit (CROSSDOCK_TEST_WITHOUT=commit), gateway killed four times: of 62 orders
+answered 2xx, 2 were nowhere, and 6 never heard that they had shipped because the warehouse's notice was lost.
 """
 
 import time

@@ -27,7 +27,7 @@ RATE = 15.0
 """Orders a second: about half of what two cores carry with the store and the warehouse beside the hub."""
 
 KILLED = (-signal.SIGKILL, EXIT_CODE)
-KILLS = ("kill", "die")
+KILLS = ("kill", "die", "node")
 OTHERS = tuple(name for name in FAULTS if name not in KILLS)
 KILLS_BETWEEN = 3
 """So many kills for each other fault."""
@@ -154,12 +154,14 @@ def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Re
     prepared = world.prepare(orders + int(SPARE_SECONDS * rate))
     before = len(world.system.deaths)
     began = time.monotonic()
+    played: list[Played] = []
+    problems: list[str] = []
+    usual = 0.0
     with world.selling(prepared, per_second=rate) as traffic:
+        run = Run(world, traffic)
         try:
             time.sleep(USUAL_SECONDS)
-            run = Run(world, traffic)
             usual = run.catch_up()
-            played, problems = [], []
             for step in steps:
                 if time.monotonic() >= began + orders / rate:
                     break
@@ -168,6 +170,8 @@ def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Re
                 except (AssertionError, StartFailed, TimeoutError) as problem:
                     problems.append(f"{step.fault} {step.target}: {problem}")
                     world.say(problems[-1])
+        except KeyboardInterrupt:
+            world.say("stopped by hand: the checker judges what was sold so far")
         finally:
             traffic.stop()
     verdict = world.settle(traffic, seconds=QUIET_SECONDS)

@@ -70,6 +70,14 @@ def kill(scene: Scene, target: str) -> Iterator[None]:
 
 
 @contextmanager
+def lose_node(scene: Scene, _: str) -> Iterator[None]:
+    """SIGKILL every service, one right after the other, as when the machine that they share is lost."""
+    for name in scene.dice.sample(SERVICES, len(SERVICES)):
+        scene.world.system.kill(name)
+    yield
+
+
+@contextmanager
 def die(scene: Scene, target: str) -> Iterator[None]:
     """SIGKILL a service, whose next life ends hard at one step of its work: `inventory at after_commit`."""
     system = scene.world.system
@@ -208,6 +216,7 @@ def lost_replies(scene: Scene, target: str) -> Iterator[None]:
 FAULTS: Mapping[str, tuple[Fault, Sequence[str]]] = {
     "kill": (kill, (*SERVICES, *SERVERS)),
     "die": (die, tuple(f"{name} at {step}" for name, steps in STEPS.items() for step in steps)),
+    "node": (lose_node, ("every service",)),
     "stumble": (stumble, SERVICES),
     "replace": (replace, SERVICES),
     "disconnect": (disconnect, SERVERS),
