@@ -182,7 +182,8 @@ def play(world: World, steps: Iterable[Step], *, orders: int, rate: float) -> Re
 
 
 def main() -> None:
-    """`python -m crossdock.testing.chaos --seconds 300`; the exit status says whether all promises were kept."""
+    """`python -m crossdock.testing.chaos --seconds 300`; the exit status says whether all promises were kept. Ctrl-C
+    ends the faults, and what was sold until then is judged."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=300.0, help="let faults happen for so long")
     parser.add_argument("--orders", type=int, help="sell so many orders instead, however long it takes")
@@ -193,6 +194,8 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(10**6), help="of an earlier run")
     wanted = parser.parse_args()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     print(f"seed {wanted.seed}, {wanted.rate:g} orders a second", flush=True)
     with open_world(Path.cwd() / ".run" / "tools", lambda line: print(line, flush=True), wanted.ships) as world:
         orders = wanted.orders or int(wanted.rate * wanted.seconds)
