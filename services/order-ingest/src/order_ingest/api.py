@@ -10,7 +10,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import needs_people
-from order_ingest import lists, policies
+from order_ingest import lists, policies, privacy_api
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.reconcile import can_be_polled
@@ -24,6 +24,7 @@ def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(dependencies=[service_guard(context, "order-ingest")], tags=["orders"])
     routes.include_router(lists.router(context))
+    routes.include_router(privacy_api.router(context))
     routes.include_router(policies.router(context))
 
     @routes.get("/orders/{reference}")

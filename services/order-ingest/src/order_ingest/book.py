@@ -6,6 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from crossdock.contracts.base import Event
+from crossdock.contracts.gateway import WebhookReceived
 from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
 from order_ingest import story, translate
@@ -35,6 +36,7 @@ class Book:
         self._recorded: dict[UUID, tuple[int, Recipient]] = {}
         self._entries: list[Entry] = []
         self._told: list[tuple[Row, Step, Cause]] = []
+        self._refused: list[WebhookReceived] = []
 
     def row(self, order_id: UUID, event: Event) -> Row:
         """An order that an event speaks of, as it is by now. Raises Poison when it is not here."""
@@ -47,6 +49,8 @@ class Book:
 
     def take(self, order_id: UUID, step: Step, cause: Cause, *, milestone: bool = False) -> None:
         """Keep what a step changed, and tell of it; `milestone` puts the event itself on the timeline."""
+        if step.refused and isinstance(cause.event, WebhookReceived):
+            self._refused.append(cause.event)
         if not step.taken:
             return
         old = self.rows[order_id]
@@ -79,6 +83,8 @@ class Book:
         if self._entries:
             await orders.write_timeline(self._tx, self._entries)
         await self._publish()
+        for event in self._refused:
+            self._tx.publish(translate.copy_to_remove(event), cause=event)
 
     async def _publish(self) -> None:
         lacking = {row.order_id for row, step, _ in self._told if step.state is not None and row.source is None}

@@ -14,13 +14,21 @@ from crossdock.contracts.fulfillment import (
     FulfillmentCancelRefused,
     FulfillmentRejected,
     FulfillmentRequested,
+    RequestsRedacted,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentVoided,
     TrackingFailed,
     TrackingWritten,
 )
-from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, OrdersWebhookReceived
+from crossdock.contracts.gateway import (
+    ChannelConfigured,
+    ChannelDisconnected,
+    ChannelWebhookReceived,
+    DeliveriesRedacted,
+    OrdersWebhookReceived,
+    WebhookReceived,
+)
 from crossdock.contracts.inventory import ReservationEvent, StockReserved, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
 from crossdock.messaging.consumer import Consumer
@@ -28,7 +36,7 @@ from crossdock.messaging.failures import Poison
 from crossdock.messaging.parked import ToPark, park
 from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
-from order_ingest import translate
+from order_ingest import privacy, translate
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
@@ -112,6 +120,19 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
     await feeds.add(tx, {event.channel_id: event.occurred_at for event in reversed(configurations)})
 
 
+@consumer.on(ChannelWebhookReceived)
+async def receive_privacy_requests(events: Sequence[ChannelWebhookReceived], tx: Tx) -> None:
+    """Take what channels ask about people; workers carry it out. What else they tell of themselves is the gateway's."""
+    told = [(event, privacy.requests_in(event, parse(event))) for event in events]
+    await privacy.remember(tx, [(event, asked) for event, several in told for asked in several])
+
+
+@consumer.on(DeliveriesRedacted, RequestsRedacted)
+async def record_redactions(events: Sequence[DeliveriesRedacted | RequestsRedacted], tx: Tx) -> None:
+    """Keep what other services found when they looked for copies of redacted people."""
+    await privacy.keep_reports(tx, events)
+
+
 def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told], list[str]]:
     """What a delivery says of orders, and why some of it cannot be read. Raises Poison when nothing of it can."""
     told: list[Told] = []
@@ -144,7 +165,7 @@ async def set_aside(tx: Tx, unread: Sequence[tuple[OrdersWebhookReceived, list[s
     await park(tx, receive_orders.__name__, queue_name("order-ingest", receive_orders.__name__), parked)
 
 
-def parse(event: OrdersWebhookReceived) -> Sequence[Parsed]:
+def parse(event: WebhookReceived) -> Sequence[Parsed]:
     """Read a delivery through its channel's connector. Raises Poison when there is none."""
     try:
         source = webhooks_of(event.channel_kind)

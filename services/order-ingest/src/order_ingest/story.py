@@ -43,6 +43,7 @@ FIXED = {
     "test": "A test order: kept here and sent nowhere",
     "tombstone": "Cancelled before its content arrived: it waits for the content",
     "recipient": "The recipient's data changed",
+    "redacted": "Its recipient was removed for good: personal data that comes again is refused",
     "tie": "Two different states carry the same time: the order is read again from its channel",
     "named": "Its channel says that something happened to it, but not what: it is read from its channel",
     "read_again": "Read again from its channel",

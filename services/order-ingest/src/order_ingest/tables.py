@@ -20,13 +20,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
-from crossdock.storage.tables import messaging_tables
+from crossdock.storage.tables import messaging_tables, redaction_table
 from order_ingest.domain.tabs import TO_SHIP
 
 HAS_TO_SHIP = f"ship_by IS NOT NULL AND status IN ({', '.join(repr(status) for status in TO_SHIP)})"
 
 metadata = MetaData(schema="order_ingest")
 messaging_tables(metadata)
+redaction_table(metadata)
 
 orders = Table(
     "orders",
@@ -47,10 +48,13 @@ orders = Table(
     Column("refetch_attempt", Integer, nullable=False, server_default="0"),
     Column("refetch_token", Uuid, info={"volatile": True}),
     Column("ship_by", DateTime(timezone=True)),
+    Column("ended_at", DateTime(timezone=True), info={"volatile": True}),
+    Column("redacted", Boolean, nullable=False, server_default=text("false")),
     Index("orders_external_id", "channel_id", "external_id", unique=True),
     Index("orders_status", "status", "order_id"),
     Index("orders_channel", "channel_id", "order_id"),
     Index("orders_channel_status", "channel_id", "status", "order_id"),
+    Index("orders_retention", "channel_id", "ended_at", postgresql_where=text("NOT redacted AND ended_at IS NOT NULL")),
     Index("orders_due", "channel_id", "ship_by", "order_id", postgresql_where=text(HAS_TO_SHIP)),
     Index("orders_number", "number_key", postgresql_ops={"number_key": "text_pattern_ops"}),
     Index("orders_held", "hold_codes", postgresql_using="gin", postgresql_where=text("hold_codes <> '{}'")),
@@ -111,6 +115,7 @@ channel = Table(
     Column("policy_version", Integer, nullable=False, server_default="0"),
     Column("ours_from", DateTime(timezone=True)),
     Column("time_zone", Text, nullable=False, server_default="UTC"),
+    Column("redacted_before", DateTime(timezone=True)),
 )
 policy_change = Table(
     "policy_change",
@@ -140,4 +145,43 @@ feed = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("problem", Text, nullable=False, server_default=""),
     Column("polled_at", DateTime(timezone=True), info={"volatile": True}),
+)
+tombstone = Table(
+    "tombstone",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("external_id", Text, primary_key=True),
+)
+privacy_request = Table(
+    "privacy_request",
+    metadata,
+    Column("request_id", Uuid, primary_key=True),
+    Column("channel_id", Uuid, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("asked_by", Text, nullable=False),
+    Column("external_ids", ARRAY(Text), nullable=False),
+    Column("customer_id", Text, nullable=False),
+    Column("order_ids", ARRAY(Uuid), nullable=False),
+    Column("state", Text, nullable=False, server_default="open"),
+    Column("after", Uuid),
+    Column("pages", Integer, nullable=False, server_default="0"),
+    Column("orders", Integer, nullable=False, server_default="0"),
+    Column(
+        "requested_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info={"volatile": True}
+    ),
+    Index("privacy_request_open", "request_id", postgresql_where=text("state = 'open'")),
+)
+privacy_report = Table(
+    "privacy_report",
+    metadata,
+    Column("page_id", Uuid, primary_key=True),
+    Column("service", Text, primary_key=True),
+    Column("request_id", Uuid, nullable=False),
+    Column("searched", JSONB, nullable=False),
+    Column("removed", JSONB, nullable=False),
+    Column(
+        "reported_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info={"volatile": True}
+    ),
+    Index("privacy_report_request", "request_id"),
 )

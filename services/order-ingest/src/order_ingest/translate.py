@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
+from uuid import UUID
 
 from crossdock.channels.model import CanonicalOrder, CanonicalRecipient
 from crossdock.channels.protocols import OrderRef
@@ -9,6 +10,7 @@ from crossdock.contracts import holds as catalogue
 from crossdock.contracts import order_ingest as told
 from crossdock.contracts.base import OrderScoped
 from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched
+from crossdock.contracts.gateway import WebhookReceived
 from crossdock.contracts.inventory import ReservationEvent, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
 from order_ingest.domain.feed import Mention
@@ -30,6 +32,8 @@ from order_ingest.domain.order import (
 )
 from order_ingest.store.orders import Row
 
+NOBODY = UUID(int=0)
+"""The request of a redaction whose outcome nobody waits for."""
 STATES: dict[str, type[told.OrderState]] = {state.type.removesuffix(".v1"): state for state in told.ORDER_STATES}
 
 
@@ -196,7 +200,9 @@ def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderSc
     if step.state is not None:
         assert source is not None, "an order is told only once its content has come"
         yield state_event(step.state, row, step.order, source)
-    if step.recipient is not None and step.order.ours:
+    if step.redacted and step.order.ours:
+        yield told.RecipientRedacted(order_id=row.order_id, recipient_version=step.order.recipient_version)
+    elif step.recipient is not None and step.order.ours:
         yield told.RecipientRecorded(
             order_id=row.order_id,
             recipient_version=step.order.recipient_version,
@@ -207,6 +213,17 @@ def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderSc
         yield told.RefundRecorded.model_validate(
             {"order_id": row.order_id, "refund_id": refund.refund_id, "lines": tuple(lines), "kind": refund.kind}
         )
+
+
+def copy_to_remove(event: WebhookReceived) -> told.RedactionOrdered:
+    """Personal data came again in this delivery, and was refused: the copy that the gateway keeps is to go as well."""
+    return told.RedactionOrdered(
+        page_id=event.delivery_id,
+        request_id=NOBODY,
+        channel_id=event.channel_id,
+        channel_kind=event.channel_kind,
+        delivery_ids=(event.delivery_id,),
+    )
 
 
 def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.OrderState:

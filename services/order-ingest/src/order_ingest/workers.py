@@ -14,6 +14,7 @@ from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Arrival
+from order_ingest.privacy import redact, retain, search_messages
 from order_ingest.reconcile import reconcile, reconcile_failing
 from order_ingest.store import channels, counts, orders, refetches
 from order_ingest.store.orders import Row
@@ -104,6 +105,9 @@ async def roll_up_counts(context: Context) -> bool:
 
 WORKERS = (
     Worker("roll_up_counts", roll_up_counts, 1.0),
+    Worker("redact", redact, 2.0),
+    Worker("search_messages", search_messages, 2.0),
+    Worker("retain", retain, 60.0),
     Worker("refetch", refetch, 1.0),
     Worker("reconsider", reconsider, 1.0),
     Worker("reconcile", reconcile, 1.0),

@@ -202,6 +202,18 @@ class ShipNotice:
 
 
 @dataclass(frozen=True, slots=True)
+class PrivacyRequest:
+    """A channel asks about a person, or about everybody: `kind` is `export`, `redact_customer` or `redact_shop`.
+    `orders` and `customer_id` are the channel's ids."""
+
+    kind: str
+    orders: tuple[str, ...] = ()
+    customer_id: str = ""
+    email: str = field(default="", repr=False)
+    phone: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A payload that asks for nothing, and why."""
 
@@ -215,7 +227,16 @@ class Unreadable:
     reason: str
 
 
-Parsed = CanonicalOrder | OrderCancelledNotice | OrderTouched | ListingSet | ShipNotice | Ignored | Unreadable
+Parsed = (
+    CanonicalOrder
+    | OrderCancelledNotice
+    | OrderTouched
+    | ListingSet
+    | ShipNotice
+    | PrivacyRequest
+    | Ignored
+    | Unreadable
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,17 @@ class KeptHere(Protocol):
 
 
 @runtime_checkable
+class PersonalPayloads(Protocol):
+    """Knows the people in the channel's payloads, so that they can be removed on request; both methods are pure."""
+
+    def people_named(self, topic: str, body: bytes) -> frozenset[str] | None:
+        """The channel's ids of the orders and customers that a body is about; None when it cannot tell."""
+
+    def without_people(self, topic: str, body: bytes) -> bytes:
+        """The body without personal data, still readable by `parse`; empty when it cannot be read."""
+
+
+@runtime_checkable
 class OrderSource(Protocol):
     """Reads orders from the channel."""
 

@@ -1,8 +1,10 @@
 """What every event and every value inside one has in common: frozen, and tolerant of fields it does not know yet."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, ClassVar, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -58,3 +60,20 @@ class OrderScoped(Event):
     def subject(self) -> str:
         """The order id."""
         return str(self.order_id)
+
+
+class RedactionReport(Event):
+    """What one service found when it looked for copies: how many things of each kind it searched, and out of how many
+    it removed personal data, over all these pages together. Internal."""
+
+    exchange = "internal"
+
+    request_id: UUID
+    page_ids: tuple[UUID, ...]
+    searched: Mapping[str, int]
+    removed: Mapping[str, int]
+
+    @property
+    def subject(self) -> str:
+        """The request's id."""
+        return str(self.request_id)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from crossdock.contracts.base import Event, OrderScoped, Value
+from crossdock.contracts.base import Event, OrderScoped, RedactionReport, Value
 
 
 class RequestedLine(Value):
@@ -175,7 +175,16 @@ class TrackingFailed(OrderScoped):
     reason: str
 
 
+class RequestsRedacted(RedactionReport):
+    """Requests, writes to the outside and messages were searched for people to be redacted."""
+
+    type = "recipient.requests.redacted.v1"
+    publisher = "fulfillment"
+    consumers = ("order-ingest",)
+
+
 EVENTS: tuple[type[Event], ...] = (
+    RequestsRedacted,
     FulfillmentRequested,
     FulfillmentAccepted,
     FulfillmentRejected,

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import Base64Bytes
 
-from crossdock.contracts.base import Event
+from crossdock.contracts.base import Event, RedactionReport
 
 ChannelMode = Literal["observe", "live"]
 
@@ -65,6 +65,7 @@ class ChannelWebhookReceived(WebhookReceived):
     """A webhook about the channel itself (uninstalled, scopes) or about privacy requests."""
 
     type = "webhook.channel.received.v1"
+    consumers = ("order-ingest",)
 
 
 class ChannelConfigured(Event):
@@ -105,6 +106,14 @@ class ChannelDisconnected(Event):
         return str(self.channel_id)
 
 
+class DeliveriesRedacted(RedactionReport):
+    """Bodies of deliveries, and messages, were searched for people to be redacted."""
+
+    type = "recipient.deliveries.redacted.v1"
+    publisher = "gateway"
+    consumers = ("order-ingest",)
+
+
 WEBHOOKS: tuple[type[WebhookReceived], ...] = (
     OrdersWebhookReceived,
     CatalogWebhookReceived,
@@ -114,4 +123,4 @@ WEBHOOKS: tuple[type[WebhookReceived], ...] = (
 )
 WEBHOOK_OF_CATEGORY: dict[str, type[WebhookReceived]] = {webhook.type.split(".")[1]: webhook for webhook in WEBHOOKS}
 """The event for each category that a connector may give a topic."""
-EVENTS: tuple[type[Event], ...] = (*WEBHOOKS, ChannelConfigured, ChannelDisconnected)
+EVENTS: tuple[type[Event], ...] = (*WEBHOOKS, ChannelConfigured, ChannelDisconnected, DeliveriesRedacted)

@@ -161,5 +161,38 @@ class RecipientRedacted(RecipientEvent):
     consumers = ("fulfillment",)
 
 
+class RedactionOrdered(Event):
+    """Personal data of these orders is to be removed from whatever copies a service keeps: webhooks as they came,
+    messages that wait or are parked. Internal. Answer each `page_id` once. Where `request_id` is the zero UUID, data
+    came again for what had been redacted: nobody waits for an answer."""
+
+    type = "recipient.redaction.ordered.v1"
+    publisher = "order-ingest"
+    exchange = "internal"
+    consumers = ("gateway", "fulfillment")
+
+    page_id: UUID
+    request_id: UUID
+    channel_id: UUID
+    channel_kind: str
+    whole_channel: bool = False
+    """Everything that came from the channel is meant."""
+    order_ids: tuple[UUID, ...] = ()
+    names: tuple[str, ...] = ()
+    """The channel's own ids of the orders, and of their customer."""
+    delivery_ids: tuple[UUID, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The request's id."""
+        return str(self.request_id)
+
+
 ORDER_STATES: tuple[type[OrderState], ...] = (OrderPlaced, OrderUpdated, OrderCancelled, OrderHeld, OrderReleased)
-EVENTS: tuple[type[Event], ...] = (*ORDER_STATES, RefundRecorded, RecipientRecorded, RecipientRedacted)
+EVENTS: tuple[type[Event], ...] = (
+    *ORDER_STATES,
+    RefundRecorded,
+    RecipientRecorded,
+    RecipientRedacted,
+    RedactionOrdered,
+)

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from crossdock.contracts.base import utc_now
 from crossdock.storage.engine import async_url, schema_of
 from crossdock.storage.partitions import keep_partitions
-from crossdock.storage.tables import MESSAGING_DDL, messaging_tables
+from crossdock.storage.tables import MESSAGING_DDL, messaging_tables, redaction_table
 
 
 def config_of(service: str) -> Config:
@@ -109,6 +109,13 @@ def create_messaging_tables(op: Migration, schema: str) -> None:
     metadata.create_all(op.get_bind())
     for statement in MESSAGING_DDL:
         op.execute(text(statement))
+
+
+def create_redaction_table(op: Migration, schema: str) -> None:
+    """For a service that keeps copies of personal data: redaction."""
+    metadata = MetaData(schema=schema)
+    redaction_table(metadata)
+    metadata.create_all(op.get_bind())
 
 
 async def drift_of(owner_url: str, service: str, metadata: MetaData) -> list[Any]:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from sqlalchemy import (
+    Boolean,
     CheckConstraint,
     Column,
     DateTime,
@@ -15,6 +16,7 @@ from sqlalchemy import (
     Uuid,
     text,
 )
+from sqlalchemy.dialects.postgresql import ARRAY
 
 
 def messaging_tables(metadata: MetaData) -> None:
@@ -68,6 +70,25 @@ def messaging_tables(metadata: MetaData) -> None:
         Column("settled_at", DateTime(timezone=True)),
         CheckConstraint("state IN ('parked', 'replayed', 'discarded')", name="parked_message_state"),
         Index("parked_message_open", "parked_at", postgresql_where=text("state = 'parked'")),
+    )
+
+
+def redaction_table(metadata: MetaData) -> None:
+    """Add `redaction`, which a service has that keeps copies of personal data: searches that are still to be made."""
+    Table(
+        "redaction",
+        metadata,
+        Column("page_id", Uuid, primary_key=True),
+        Column("request_id", Uuid, nullable=False),
+        Column("channel_id", Uuid, nullable=False),
+        Column("channel_kind", Text, nullable=False),
+        Column("whole_channel", Boolean, nullable=False),
+        Column("order_ids", ARRAY(Uuid), nullable=False),
+        Column("names", ARRAY(Text), nullable=False),
+        Column("delivery_ids", ARRAY(Uuid), nullable=False),
+        Column(
+            "told_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info={"volatile": True}
+        ),
     )
 
 

@@ -12,7 +12,8 @@ from order_ingest.domain.policy import STANDARD, Policy, Terms
 class Channel:
     """What was configured newest. Version 0: nothing is known yet, which counts as observing. `ours_from`: orders that
     were placed earlier did not become ours when the channel went live, unless somebody named them. `time_zone` is the
-    IANA name of the zone in which its days are counted."""
+    IANA name of the zone in which its days are counted. Personal data of orders that were placed before
+    `redacted_before` is refused."""
 
     channel_id: UUID
     channel_version: int
@@ -24,6 +25,7 @@ class Channel:
     policy_version: int = 0
     ours_from: datetime | None = None
     time_zone: str = "UTC"
+    redacted_before: datetime | None = None
 
     @property
     def observing(self) -> str:
@@ -35,7 +37,13 @@ def configure(channel: Channel, new: Channel) -> Channel:
     """The newer configuration wins."""
     if new.channel_version <= channel.channel_version:
         return channel
-    return replace(new, policy=channel.policy, policy_version=channel.policy_version, ours_from=channel.ours_from)
+    return replace(
+        new,
+        policy=channel.policy,
+        policy_version=channel.policy_version,
+        ours_from=channel.ours_from,
+        redacted_before=channel.redacted_before,
+    )
 
 
 def disconnect(channel: Channel, channel_version: int) -> Channel:

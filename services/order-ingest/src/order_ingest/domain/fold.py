@@ -44,7 +44,8 @@ class Note:
 
 class Step(NamedTuple):
     """The outcome of one fact. `taken` says whether it changed anything; `state` is the event to publish with the
-    order as it is now; `source` and `recipient` replace what was kept beside the order."""
+    order as it is now; `source` and `recipient` replace what was kept beside the order. `redacted`: the recipient was
+    removed; `refused`: personal data came for an order whose recipient had been."""
 
     order: Order
     taken: bool = False
@@ -53,6 +54,8 @@ class Step(NamedTuple):
     recipient: Recipient | None = None
     refunds: tuple[Refund, ...] = ()
     notes: tuple[Note, ...] = ()
+    redacted: bool = False
+    refused: bool = False
 
 
 def publish_state(before: Order, after: Order, *, changed: bool = False, notes: tuple[Note, ...] = ()) -> Step:
@@ -95,6 +98,21 @@ def _hold_notes(before: Order, holds: tuple[Hold, ...], changed: bool) -> tuple[
 def take_snapshot(order: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:
     """The newest `updated_at` wins; a tie that says something else is read again from the channel. `old` and `known`
     are the snapshot and the recipient that are kept."""
+    return _compare(order, old, known, admitted(order, new))._replace(refused=_refused(order, new))
+
+
+def admitted(order: Order, new: Arrival) -> Arrival:
+    """What may be kept of what a channel says: no personal data once the order is redacted."""
+    if not order.redacted:
+        return new
+    return replace(new, recipient={}, snapshot=replace(new.snapshot, addressed=False))
+
+
+def _refused(order: Order, new: Arrival) -> bool:
+    return order.redacted and bool(new.recipient)
+
+
+def _compare(order: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:
     if old is None or new.snapshot.updated_at > old.updated_at:
         base = order._replace(arrived_meanwhile=True) if order.refetching else order
         return _adopt(base, order, old, known, new)
@@ -115,8 +133,8 @@ def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, ans
     done = order._replace(refetching=False)
     if answer is None or (old is not None and answer.snapshot.updated_at < old.updated_at):
         return Step(done, taken=True)
-    step = _adopt(done, order, old, known, answer)
-    return step._replace(notes=(Note("read_again"), *step.notes))
+    step = _adopt(done, order, old, known, admitted(order, answer))
+    return step._replace(notes=(Note("read_again"), *step.notes), refused=_refused(order, answer))
 
 
 def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None) -> Step:
@@ -212,6 +230,31 @@ def answer_rejection(order: Order) -> Step:
     if newest <= order.answered:
         return Step(order)
     return publish_state(order, order._replace(answered=newest), notes=(Note("answered"),))
+
+
+REMOVED = "(removed with the recipient)"
+"""Stands where somebody outside wrote something that may have quoted the recipient."""
+
+
+def words_of_outsiders(order: Order) -> list[str]:
+    """What destinations and channels wrote about an order in their own words."""
+    words = [one.reason for one in order.rejected.values()] + [one.reason for one in order.tracking.values()]
+    return sorted({word for word in words if word and word != REMOVED}, key=len, reverse=True)
+
+
+def take_redaction(order: Order) -> Step:
+    """Personal data is removed and refused from now on; edits, refunds and cancellations still apply."""
+    if order.redacted:
+        return Step(order)
+    after = order._replace(
+        redacted=True,
+        addressed=False,
+        recipient_version=order.recipient_version + 1,
+        rejected={number: replace(one, reason=REMOVED) for number, one in order.rejected.items()},
+        tracking={key: replace(one, reason=REMOVED if one.reason else "") for key, one in order.tracking.items()},
+    )
+    step = publish_state(order, after)
+    return step._replace(recipient={}, redacted=True, notes=(Note("redacted"), *step.notes))
 
 
 # ------------------------------------------------------------------ milestones

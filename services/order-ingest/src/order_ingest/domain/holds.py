@@ -1,6 +1,6 @@
 """Why an order waits: the open holds, a pure function of what is stored of it."""
 
-from order_ingest.domain.order import Hold, Order
+from order_ingest.domain.order import Hold, Order, shipped_net
 
 OBSERVING = "observing"
 PAYMENT = "payment"
@@ -31,7 +31,7 @@ def holds_of(order: Order, content_version: int) -> tuple[Hold, ...]:
         holds += order.match.holds
     if order.reservation.content_version == content_version and not order.reservation.reserved:
         holds.append(Hold(STOCK, quantities={"shortages": "; ".join(order.reservation.shortages)}))
-    if not order.addressed:
+    if not order.addressed and (not order.redacted or something_left(order)):
         holds.append(Hold(ADDRESS_MISSING))
     newest = max(order.rejected, default=0)
     if newest > order.answered:
@@ -39,6 +39,12 @@ def holds_of(order: Order, content_version: int) -> tuple[Hold, ...]:
         told = {"destination": why.destination, "revision": str(newest), "reason": why.reason}
         holds.append(Hold(REJECTED, quantities=told))
     return tuple(holds)
+
+
+def something_left(order: Order) -> bool:
+    """Whether something that is wanted has not left: the address of what has is not missed once it is redacted."""
+    left = shipped_net(order)
+    return any(left.get(line_id, 0) < units for line_id, units in order.wanted.items())
 
 
 def shown_holds(order: Order, status: str) -> tuple[Hold, ...]:

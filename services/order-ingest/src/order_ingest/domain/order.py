@@ -212,7 +212,7 @@ class Order(NamedTuple):
     `cancelled` is also the tombstone of an order whose content has not come; `observing` is the channel's name while
     it only observes, else blank; `before_import` are the units that the first snapshot said had shipped; `extended`:
     lines were added since; `voids` tell for each voided shipment whether its units are shipped again under the same
-    revision.
+    revision; `redacted` refuses personal data for good, and nothing else.
     """
 
     known: bool = False
@@ -241,6 +241,7 @@ class Order(NamedTuple):
     delivered: tuple[str, ...] = ()
     tracking: Mapping[str, Tracking] = NOTHING
     answered: int = 0
+    redacted: bool = False
 
     @property
     def ours(self) -> bool:

@@ -1,5 +1,7 @@
 """The operator's word for where an order stands: a pure function of stored milestones, so that it cannot regress."""
 
+from datetime import datetime
+
 from order_ingest.domain.holds import holds_of
 from order_ingest.domain.order import Order, Units, shipped_net
 
@@ -20,6 +22,15 @@ STATUSES = (
 )
 OPEN = ("matching", "reserving", "outstanding", "partially_shipped", "on_hold", "cancel_requested")
 """Statuses of orders that may still move."""
+
+ENDED = ("shipped", "delivered", "cancelled", "cancelled_shipped_anyway", "rejected", "record_only")
+"""Statuses in which nobody needs the recipient any more, as things stand."""
+
+
+def last_dispatch(order: Order) -> datetime | None:
+    """When goods of an order left last; None when none did."""
+    times = (one.dispatched_at for name, one in order.shipments.items() if name not in order.voids)
+    return max(times, default=None)
 
 
 def status(order: Order) -> str:

@@ -16,7 +16,7 @@ from crossdock.storage.engine import columns
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Recipient, Snapshot
 from order_ingest.domain.search import terms_of
-from order_ingest.domain.status import status
+from order_ingest.domain.status import ENDED, last_dispatch, status
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 
 COLUMNS = "order_id, channel_id, channel_kind, external_id, progress, refetch_due_at, refetch_again"
@@ -41,6 +41,9 @@ COUNT_CHANGES = """
 """
 """Orders by status change by rows that are only ever added, so that no two batches wait for one counter. A statement
 sees rows as they were before it: `old` is what the UPDATE beside it replaces."""
+ENDING = """redacted = s.redacted,
+        ended_at = CASE WHEN s.ended THEN coalesce(s.shipped_at, orders.ended_at, now()) END"""
+"""Since when a recipient is not needed: the last dispatch, or where nothing left, the moment at which that was so."""
 SKUS = """
     SELECT DISTINCT lower(btrim(line->>'sku')) AS sku, {order_id}
     FROM {rows}, jsonb_array_elements({source}->'lines') AS line WHERE btrim(line->>'sku') <> ''
@@ -52,15 +55,16 @@ ADD = text(f"""
             CAST(:external_id AS text[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
             CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
             CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
-            CAST(:ship_by AS timestamptz[]))
+            CAST(:ship_by AS timestamptz[]), CAST(:ended AS bool[]), CAST(:shipped_at AS timestamptz[]),
+            CAST(:redacted AS bool[]))
             AS s(order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status, hold_codes,
-                 source, progress, refetching, ship_by)),
+                 source, progress, refetching, ship_by, ended, shipped_at, redacted)),
     added AS (
         INSERT INTO orders (order_id, channel_id, channel_kind, external_id, number, number_key, placed_at, status,
-                            hold_codes, source, progress, refetch_due_at, ship_by)
+                            hold_codes, source, progress, refetch_due_at, ship_by, ended_at, redacted)
         SELECT s.order_id, s.channel_id, s.channel_kind, s.external_id, s.number, s.number_key, s.placed_at, s.status,
                string_to_array(s.hold_codes, ' '), s.source, s.progress, CASE WHEN s.refetching THEN now() END,
-               s.ship_by
+               s.ship_by, CASE WHEN s.ended THEN coalesce(s.shipped_at, now()) END, s.redacted
         FROM s ORDER BY s.channel_id, s.external_id
         ON CONFLICT DO NOTHING RETURNING order_id, channel_id, status),
     counted AS (
@@ -78,9 +82,10 @@ SAVE_WHOLE = text(f"""
             CAST(:order_id AS uuid[]), CAST(:number AS text[]), CAST(:number_key AS text[]),
             CAST(:placed_at AS timestamptz[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
             CAST(:source AS jsonb[]), CAST(:progress AS jsonb[]), CAST(:refetching AS bool[]),
-            CAST(:refetch_again AS bool[]), CAST(:ship_by AS timestamptz[]))
+            CAST(:refetch_again AS bool[]), CAST(:ship_by AS timestamptz[]), CAST(:ended AS bool[]),
+            CAST(:shipped_at AS timestamptz[]), CAST(:redacted AS bool[]))
             AS s(order_id, number, number_key, placed_at, status, hold_codes, source, progress, refetching,
-                 refetch_again, ship_by)),
+                 refetch_again, ship_by, ended, shipped_at, redacted)),
     old AS MATERIALIZED (SELECT o.order_id, o.channel_id, o.status, o.source FROM orders o JOIN s USING (order_id)),
     counted AS ({COUNT_CHANGES}),
     had AS MATERIALIZED ({SKUS.format(rows="old", order_id="order_id", source="source")}),
@@ -94,16 +99,20 @@ SAVE_WHOLE = text(f"""
     UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
         hold_codes = string_to_array(s.hold_codes, ' '), source = s.source, progress = s.progress,
         refetch_due_at = CASE WHEN s.refetching THEN coalesce(orders.refetch_due_at, now()) END,
-        refetch_again = s.refetch_again AND orders.refetch_token IS NOT NULL, ship_by = s.ship_by
+        refetch_again = s.refetch_again AND orders.refetch_token IS NOT NULL, ship_by = s.ship_by,
+        {ENDING}
     FROM s WHERE orders.order_id = s.order_id
 """)  # noqa: S608
 SAVE_PROGRESS = text(f"""
     WITH s AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
-                             CAST(:progress AS jsonb[])) AS s(order_id, status, hold_codes, progress)),
+                             CAST(:progress AS jsonb[]), CAST(:ended AS bool[]), CAST(:shipped_at AS timestamptz[]),
+                             CAST(:redacted AS bool[]))
+            AS s(order_id, status, hold_codes, progress, ended, shipped_at, redacted)),
     old AS MATERIALIZED (SELECT o.order_id, o.channel_id, o.status FROM orders o JOIN s USING (order_id)),
     counted AS ({COUNT_CHANGES})
-    UPDATE orders SET status = s.status, hold_codes = string_to_array(s.hold_codes, ' '), progress = s.progress
+    UPDATE orders SET status = s.status, hold_codes = string_to_array(s.hold_codes, ' '), progress = s.progress,
+        {ENDING}
     FROM s WHERE orders.order_id = s.order_id
 """)  # noqa: S608
 RECIPIENTS = text("""
@@ -233,6 +242,9 @@ def _progress(rows: Sequence[Row]) -> dict[str, list[Any]]:
         "status": statuses,
         "hold_codes": [_codes(row.order, word) for row, word in zip(rows, statuses, strict=True)],
         "progress": [progress_document(row.order) for row in rows],
+        "ended": [word in ENDED for word in statuses],
+        "shipped_at": [last_dispatch(row.order) for row in rows],
+        "redacted": [row.order.redacted for row in rows],
     }
 
 

@@ -25,6 +25,14 @@ class GenericConnector:
         """See WebhookSource."""
         return mapper.parse_webhook(topic, body)
 
+    def people_named(self, topic: str, body: bytes) -> frozenset[str] | None:
+        """See PersonalPayloads: a notice names our own reference alone."""
+        return None
+
+    def without_people(self, topic: str, body: bytes) -> bytes:
+        """See PersonalPayloads: what a notice is read for, and nothing else."""
+        return mapper.without_people(body)
+
     async def submit(self, access: ChannelAccess, request: ShipRequest) -> RequestAnswer:
         """See FulfillmentProvider."""
         return await client.submit_request(access, request)

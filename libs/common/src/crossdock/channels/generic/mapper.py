@@ -1,5 +1,6 @@
 """Ship notices of a 3PL to canonical notices (pure): whatever arrives, an answer comes back, never an error."""
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -85,3 +86,24 @@ def _lines(value: Any, path: str) -> tuple[NoticePackageLine, ...]:
         if quantity:
             found.append(NoticePackageLine(line_id or "", sku, quantity))
     return tuple(found)
+
+
+READ = frozenset(
+    {"type", "reference", "request_id", "occurred_at", "shipment_id", "packages", "reship", "cancelled", "lines",
+     "package_ref", "carrier", "tracking_number", "tracking_url", "line_id", "sku", "quantity"}
+)  # fmt: skip
+"""The fields that a notice is read for, without the words in which a destination says why."""
+
+
+def without_people(body: bytes) -> bytes:
+    """A notice without whatever it was not read for; empty when it cannot be read."""
+    try:
+        return json.dumps(_known(read_json(body)), default=str).encode()
+    except Bad:
+        return b""
+
+
+def _known(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _known(inner) for key, inner in value.items() if key in READ}
+    return [_known(item) for item in value] if isinstance(value, list) else value

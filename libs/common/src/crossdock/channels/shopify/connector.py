@@ -24,7 +24,7 @@ from crossdock.channels.protocols import (
     Subscription,
 )
 from crossdock.channels.reading import Bad, identifier, moment, text
-from crossdock.channels.shopify import mapper, oauth, scopes, shipments, subscriptions, webhooks
+from crossdock.channels.shopify import mapper, oauth, personal, scopes, shipments, subscriptions, webhooks
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient, asked_version
 from crossdock.channels.shopify.graphql import listings_from_node, order_from_node
@@ -56,6 +56,14 @@ class ShopifyConnector:
     def parse(self, topic: str, body: bytes) -> Sequence[Parsed]:
         """See WebhookSource."""
         return mapper.parse_webhook(topic, body)
+
+    def people_named(self, topic: str, body: bytes) -> frozenset[str] | None:
+        """See PersonalPayloads."""
+        return personal.people_named(body)
+
+    def without_people(self, topic: str, body: bytes) -> bytes:
+        """See PersonalPayloads."""
+        return personal.without_people(body)
 
     async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
         """See OrderSource. The same canonical order as the REST payload of the same state gives."""

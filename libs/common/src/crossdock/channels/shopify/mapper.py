@@ -6,6 +6,7 @@ from typing import Any
 
 from crossdock.channels.model import Ignored, ListingSet, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
 from crossdock.channels.reading import Bad, Inexact, identifier, moment, read_json, read_quickly
+from crossdock.channels.shopify import personal
 from crossdock.channels.shopify.orders import order_of
 from crossdock.channels.shopify.products import listings_of
 from crossdock.channels.shopify.webhooks import category_of
@@ -23,6 +24,8 @@ def parse_webhook(topic: str, body: bytes) -> Sequence[Parsed]:
     """Read a body; a wrapped list gives one answer for each of its members, in order."""
     try:
         category = category_of(topic)
+        if topic in personal.REQUESTS:
+            return (_privacy(topic, read_json(body)),)
         if category not in ("orders", "catalog"):
             return (Ignored(f"nothing is taken from the topic {topic or 'without a name'}"),)
         try:
@@ -31,6 +34,12 @@ def parse_webhook(topic: str, body: bytes) -> Sequence[Parsed]:
             return _read(topic, read_json(body))
     except Bad as bad:
         return (Unreadable(str(bad)),)
+
+
+def _privacy(topic: str, payload: Any) -> Parsed:
+    if not isinstance(payload, Mapping):
+        raise Bad("", "the body is JSON, but no request")
+    return personal.request_of(topic, payload)
 
 
 def _read(topic: str, payload: Any) -> Sequence[Parsed]:
