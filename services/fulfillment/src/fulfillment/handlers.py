@@ -17,7 +17,9 @@ from crossdock.contracts.order_ingest import (
     RecipientEvent,
     RecipientRecorded,
     RecipientRedacted,
+    RedactionOrdered,
 )
+from crossdock.messaging import redaction
 from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
@@ -64,6 +66,14 @@ async def follow_recipients(events: Sequence[RecipientEvent], tx: Tx) -> None:
     if kept:
         await desks.save_recipients(tx, kept)
     await held.save()
+
+
+@consumer.on(RedactionOrdered)
+async def keep_redactions(events: Sequence[RedactionOrdered], tx: Tx) -> None:
+    """Remember whose personal data is to go from requests, writes and messages; a worker looks for it."""
+    wanted = [event for event in events if event.order_ids or event.names or event.whole_channel]
+    if wanted:
+        await redaction.keep(tx, wanted)
 
 
 @consumer.on(FulfillmentWebhookReceived)

@@ -16,10 +16,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crossdock.storage.tables import messaging_tables
+from crossdock.storage.tables import messaging_tables, redaction_table
 
 metadata = MetaData(schema="fulfillment")
 messaging_tables(metadata)
+redaction_table(metadata)
 
 GENERATED = {"volatile": True}
 

@@ -10,6 +10,7 @@ from fulfillment.desks import Desks
 from fulfillment.directory import Directory
 from fulfillment.dispatcher import LEASE_SLACK_SECONDS, about, dispatch, ended
 from fulfillment.recording import Result, record
+from fulfillment.redacting import redact_requests
 from fulfillment.store import channels, desks, writes
 
 LOOKS_AT_ONCE = 8
@@ -103,6 +104,7 @@ async def count_writes(context: Context) -> bool:
 
 
 WORKERS = (
+    Worker("redact_requests", redact_requests, 2.0),
     Worker("dispatch", dispatch, 0.2),
     Worker("look", look, 1.0),
     Worker("inspect_excess", inspect_excess, 5.0),

@@ -23,6 +23,7 @@ from crossdock.contracts.order_ingest import (
     Recipient,
     RecipientRecorded,
     RecipientRedacted,
+    RedactionOrdered,
 )
 from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
@@ -198,12 +199,31 @@ async def requested(tx: Tx) -> None:
     await held.save()
 
 
+def redactions(n: int) -> Sequence[Event]:
+    """Searches that were ordered, and copies that are the gateway's alone."""
+    return [
+        RedactionOrdered(
+            page_id=UUID(int=i),
+            request_id=UUID(int=i // 3),
+            channel_id=UUID(int=7),
+            channel_kind="shopify",
+            whole_channel=i % 4 == 0,
+            order_ids=tuple(UUID(int=k) for k in range(i % 3)),
+            names=tuple(str(k) for k in range(i % 3)),
+            delivery_ids=(UUID(int=i),),
+            occurred_at=NOON,
+        )
+        for i in range(n)
+    ]
+
+
 SCENARIOS = {
     "follow_orders": Scenario("follow_orders", order_states, (two_channels, stock_and_recipients)),
     "follow_reservations": Scenario("follow_reservations", reservations, (two_channels, placed_orders)),
     "follow_recipients": Scenario("follow_recipients", recipients, (two_channels,)),
     "receive_notices": Scenario("receive_notices", notices, (two_channels, requested)),
     "learn_channels": Scenario("learn_channels", channel_events),
+    "keep_redactions": Scenario("keep_redactions", redactions),
 }
 
 

@@ -14,7 +14,15 @@ from gateway.domain.routing import SERVICES, target_of
 from gateway.keys import Caller
 
 KEPT_OF_REQUEST = ("accept", "content-type", "idempotency-key", "if-match", "if-none-match", "traceparent")
-KEPT_OF_REPLY = ("cache-control", "content-type", "etag", "last-modified", "location", "retry-after")
+KEPT_OF_REPLY = (
+    "cache-control",
+    "content-disposition",
+    "content-type",
+    "etag",
+    "last-modified",
+    "location",
+    "retry-after",
+)
 MAX_BODY_BYTES = 16 * 2**20
 STATUS_SECONDS = 3.0
 

@@ -40,6 +40,13 @@ PURGE = text("""
         SELECT delivery_id FROM delivery_body WHERE delivery_id < :before ORDER BY delivery_id LIMIT :limit)
 """)
 
+BODIES = text("""
+    SELECT b.delivery_id, d.channel_id, d.topic, b.body, coalesce(c.kind, '') AS kind
+    FROM delivery_body b JOIN delivery d ON d.id = b.delivery_id LEFT JOIN channel c ON c.id = d.channel_id
+    WHERE b.delivery_id > :after ORDER BY b.delivery_id LIMIT :limit
+""")
+DROP_BODIES = text("DELETE FROM delivery_body WHERE delivery_id = ANY(CAST(:ids AS uuid[]))")
+
 CHANNEL_COLUMNS = "id, kind, name, mode, shop, base_url, settings, version, state, created_at, changed_at"
 WITH_SECRETS = f"""
     SELECT {CHANNEL_COLUMNS}, ARRAY(
@@ -138,6 +145,16 @@ async def record(tx: Tx, deliveries: Sequence[Delivery], messages: Sequence[Outg
 async def purge_bodies(tx: Tx, before: UUID, limit: int) -> int:
     """Delete bodies of deliveries older than a UUIDv7; the keys of the deliveries stay. Returns how many went."""
     return await tx.run(PURGE, before=before, limit=limit)
+
+
+async def bodies(tx: Tx, after: UUID, limit: int) -> Sequence[Row[Any]]:
+    """Bodies of deliveries in the order of their ids: `delivery_id`, `channel_id`, `kind`, `topic`, `body`."""
+    return await tx.rows(BODIES, after=after, limit=limit)
+
+
+async def drop_bodies(tx: Tx, ids: Sequence[UUID]) -> int:
+    """Delete the bodies of these deliveries; the deliveries stay known. Returns how many went."""
+    return await tx.run(DROP_BODIES, ids=list(ids))
 
 
 async def connect(tx: Tx, channel: Channel) -> UUID | None:

@@ -16,7 +16,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crossdock.storage.tables import messaging_tables
+from crossdock.storage.tables import messaging_tables, redaction_table
 
 metadata = MetaData(schema="gateway")
 
@@ -90,3 +90,4 @@ api_key = Table(
 )
 
 messaging_tables(metadata)
+redaction_table(metadata)

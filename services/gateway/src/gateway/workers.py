@@ -7,6 +7,7 @@ from crossdock.service.app import Context, Worker
 from gateway import channels, keys, store
 from gateway.domain.deliveries import first_id_at
 from gateway.parts import parts_of
+from gateway.redacting import redact_deliveries
 
 PURGE_ROWS = 500
 RESEAL_ROWS = 100
@@ -43,6 +44,7 @@ async def store_first_key(context: Context) -> bool:
 
 
 WORKERS = (
+    Worker("redact-deliveries", redact_deliveries, 2.0),
     Worker("refresh-directory", refresh_directory, 2.0),
     Worker("purge-bodies", purge_bodies, 60.0),
     Worker("tend-secrets", tend_secrets, 60.0),

@@ -102,7 +102,7 @@ async def _export(context: Context, request_id: UUID) -> AsyncIterator[bytes]:
         async with context.transaction() as tx:
             rows = await privacy.exported(tx, request_id, after, EXPORT_PAGE)
         for row in rows:
-            yield comma + orjson.dumps(dict(row._mapping))
+            yield comma + orjson.dumps(dict(row._mapping), default=str)
             comma = b","
         if len(rows) < EXPORT_PAGE:
             break

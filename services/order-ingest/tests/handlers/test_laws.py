@@ -5,6 +5,7 @@ from uuid import UUID
 
 import pytest
 from ingest_examples import (
+    CHANNEL,
     NOON,
     accepted,
     at,
@@ -29,7 +30,8 @@ from ingest_examples import (
 )
 
 from crossdock.contracts.base import Event
-from crossdock.contracts.gateway import ChannelDisconnected
+from crossdock.contracts.fulfillment import RequestsRedacted
+from crossdock.contracts.gateway import ChannelDisconnected, ChannelWebhookReceived, DeliveriesRedacted
 from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
 from crossdock.testing.laws import Scenario, check_laws
@@ -93,6 +95,39 @@ def configurations(n: int) -> Sequence[Event]:
     return events
 
 
+def privacy_requests(n: int) -> Sequence[Event]:
+    """Requests of every kind, by order and by person, and what is no such request."""
+    topics = ("customers/redact", "customers/data_request", "shop/redact", "app/uninstalled")
+    return [
+        ChannelWebhookReceived.model_construct(
+            delivery_id=UUID(int=100 + i % 9),
+            channel_id=CHANNEL,
+            channel_kind="shopify",
+            topic=topics[i % 9 % 4],
+            external_delivery_id=str(i % 9),
+            received_at=NOON,
+            occurred_at=NOON,
+            body=b'{"customer": {"id": 5, "email": "person@example.com"}, "orders_to_redact": [%d]}' % (i % 9),
+        )
+        for i in range(n)
+    ]
+
+
+def redaction_reports(n: int) -> Sequence[Event]:
+    """What two services found, some of it for requests of nobody."""
+    kinds = (DeliveriesRedacted, RequestsRedacted)
+    return [
+        kinds[i % 2](
+            request_id=UUID(int=i % 3),
+            page_ids=(UUID(int=i), UUID(int=i + 1000)),
+            searched={"deliveries": i},
+            removed={"deliveries": 1},
+            occurred_at=NOON,
+        )
+        for i in range(n)
+    ]
+
+
 async def four_orders(tx: Tx) -> None:
     """Orders 1 to 4 of a live channel are placed."""
     await live()(tx)
@@ -106,6 +141,8 @@ SCENARIOS = {
     "record_reservations": Scenario("record_reservations", reservations, (four_orders,)),
     "record_fulfillment": Scenario("record_fulfillment", milestones, (four_orders,)),
     "learn_channels": Scenario("learn_channels", configurations),
+    "receive_privacy_requests": Scenario("receive_privacy_requests", privacy_requests, (four_orders,)),
+    "record_redactions": Scenario("record_redactions", redaction_reports),
 }
 
 

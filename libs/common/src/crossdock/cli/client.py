@@ -62,6 +62,18 @@ class Client:
             return reply.json() if reply.content else None
         raise CannotCall(_sentence(reply))
 
+    def download(self, path: str) -> bytes:
+        """The content of a reply as it is. Raises CannotCall."""
+        try:
+            reply = self._http.get(path)
+        except httpx.HTTPError as problem:
+            raise CannotCall(
+                f"The gateway at {self._at['url']} does not answer ({type(problem).__name__}): see `crossdock status`."
+            ) from None
+        if reply.is_success:
+            return reply.content
+        raise CannotCall(_sentence(reply))
+
 
 def _sentence(reply: httpx.Response) -> str:
     try:

@@ -7,7 +7,7 @@ import typer
 
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, saved
-from crossdock.cli.commands import apply, channels, mappings, parked, policy, skus, stock, topology
+from crossdock.cli.commands import apply, channels, mappings, parked, policy, privacy, skus, stock, topology
 from crossdock.cli.commands import orders as one_order
 from crossdock.cli.stack import make_stack
 from crossdock.cli.terminal import AsJson, client, console, one_sentence, run_dir, say, show
@@ -20,6 +20,7 @@ SUBJECTS = {
     "sku": skus.app,
     "mapping": mappings.app,
     "parked": parked.app,
+    "privacy": privacy.app,
     "topology": topology.app,
     "channel": channels.app,
 }

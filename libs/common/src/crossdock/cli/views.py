@@ -73,6 +73,31 @@ def orders(console: Console, page: dict[str, Any]) -> None:
         console.print(f"More: --before {page['next']}, or --after with another order than newest first", style="dim")
 
 
+def privacy_requests(console: Console, page: dict[str, Any]) -> None:
+    """Requests about people."""
+    table = table_of("request", "channel", "kind", "asked by", "orders", "state", "requested")
+    for one in page["requests"]:
+        who = one["asked_by"] or one["source"]
+        about = (one["request_id"], escape(one["channel"] or ""), one["kind"], escape(who), str(one["orders"]))
+        table.add_row(*about, one["state"], _moment(one["requested_at"]))
+    console.print(table)
+    if page.get("next"):
+        console.print(f"More: --before {page['next']}", style="dim")
+
+
+def privacy_request(console: Console, one: dict[str, Any]) -> None:
+    """One request and its proof."""
+    console.print(f"{one['kind']} of {one['orders']} orders: [bold]{one['state']}[/]")
+    table = table_of("service", "what", "searched", "removed from")
+    for service, found in one.get("services", {}).items():
+        for what, searched in found["searched"].items():
+            table.add_row(service, what, str(searched), str(found["removed"].get(what, 0)))
+    if table.row_count:
+        console.print(table)
+    if remaining := one.get("remaining"):
+        console.print(f"Of {remaining['orders']} orders, {remaining['recipients']} still have personal data.")
+
+
 def counts(console: Console, found: dict[str, Any]) -> None:
     """Orders by tab, one row for each channel."""
     tabs = list(found["tabs"])

@@ -5,6 +5,7 @@ from urllib.parse import unquote
 SERVICES = ("order-ingest", "sku-matcher", "inventory", "fulfillment")
 OWNERS = {
     "orders": "order-ingest",
+    "privacy": "order-ingest",
     "skus": "sku-matcher",
     "listings": "sku-matcher",
     "mappings": "sku-matcher",

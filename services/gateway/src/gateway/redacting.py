@@ -1,0 +1,57 @@
+"""Bodies of deliveries that tell of redacted people are deleted; the deliveries themselves stay known as duplicates."""
+
+from uuid import UUID
+
+from crossdock.contracts.gateway import DeliveriesRedacted
+from crossdock.messaging import redaction
+from crossdock.messaging.redaction import Findings, Search
+from crossdock.service.app import Context
+from gateway import store
+
+NOBODY = UUID(int=0)
+BODIES_AT_ONCE = 50
+
+
+async def redact_deliveries(context: Context) -> bool:
+    """Make the next search: through bodies, parked, scheduled and unpublished messages. Report it."""
+    async with context.transaction() as tx:
+        search = await redaction.pending(tx)
+    if search is None:
+        return False
+    findings = Findings()
+    if search.order_ids or search.names or search.whole_channel:
+        await _search_bodies(context, search, findings)
+        await redaction.clean_all(context.transaction, search, findings)
+    else:
+        async with context.transaction() as tx:
+            findings.add("deliveries", len(search.delivery_ids), await store.drop_bodies(tx, list(search.delivery_ids)))
+    async with context.transaction() as tx:
+        pages = await redaction.finish(tx, search)
+        if pages and search.request_id != NOBODY:
+            tx.publish(
+                DeliveriesRedacted(
+                    request_id=search.request_id,
+                    page_ids=pages,
+                    searched=findings.searched,
+                    removed=findings.removed,
+                )
+            )
+    return True
+
+
+async def _search_bodies(context: Context, search: Search, findings: Findings) -> None:
+    """A body holds personal data and nothing that is still needed: it is deleted whole."""
+    after = NOBODY
+    while True:
+        async with context.transaction() as tx:
+            rows = await store.bodies(tx, after, BODIES_AT_ONCE)
+            found = [
+                row.delivery_id
+                for row in rows
+                if redaction.is_about(str(row.delivery_id), str(row.channel_id), row.kind, row.topic, row.body, search)
+            ]
+            removed = await store.drop_bodies(tx, found) if found else 0
+        findings.add("deliveries", len(rows), removed)
+        if len(rows) < BODIES_AT_ONCE:
+            return
+        after = rows[-1].delivery_id
