@@ -33,6 +33,7 @@ from crossdock.contracts.order_ingest import RedactionOrdered
 from crossdock.messaging.transaction import transaction
 from crossdock.service import tokens
 from crossdock.service.app import Context
+from crossdock.testing import planted
 from crossdock.testing.bench import HandlerBench, event_of, message_of
 from order_ingest.privacy import redact, retain, search_messages
 
@@ -70,18 +71,8 @@ def asked(topic: str, delivery: int = 900, **body: Any) -> ChannelWebhookReceive
 
 
 async def planted_in(bench: HandlerBench) -> dict[str, str]:
-    """Every table in which one of the planted values stands, whatever it is wrapped in."""
-    found = {}
-    async with transaction(bench.database) as tx:
-        tables = await tx.rows(text("SELECT tablename FROM pg_tables WHERE schemaname = 'order_ingest'"))
-        for (table,) in tables:
-            rows = await tx.rows(text(f"SELECT to_jsonb(t)::text AS it FROM {table} AS t"))
-            for row in rows:
-                seen = row.it.casefold()
-                for value in (*PLANTED, "ezoe.planted", "nplanted", *(p.encode().hex() for p in PLANTED)):
-                    if value.casefold() in seen:
-                        found[table] = value
-    return found
+    """Every table in which a planted value or a search term of one stands."""
+    return await planted.planted_in(bench.database, (*PLANTED, "ezoe.planted", "nplanted"))
 
 
 async def done(context: Context) -> None:
