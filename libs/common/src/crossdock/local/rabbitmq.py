@@ -10,6 +10,9 @@ from crossdock.local.packages import unpack
 from crossdock.local.processes import Process, StartFailed, clean_environment
 
 _ERL_ROOT = "ROOTDIR=/usr/lib/erlang\n"
+# Idle schedulers spin for work by default; on a machine shared with the services that takes the CPU they need
+# (https://www.rabbitmq.com/docs/runtime#busy-waiting).
+_NO_BUSY_WAITING = "+sbwt none +sbwtdcpu none +sbwtdio none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def _write_configuration(base: Path, amqp: int, management: int, user: str, pass
         "RABBITMQ_ADVANCED_CONFIG_FILE": f"{base}/advanced.config",
         "RABBITMQ_FEATURE_FLAGS_FILE": f"{base}/feature_flags",
         "RABBITMQ_GENERATED_CONFIG_DIR": f"{base}/generated",
-        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": f"-kernel inet_dist_use_interface {{127,0,0,1}} {_NO_BUSY_WAITING}",
     }
 
 

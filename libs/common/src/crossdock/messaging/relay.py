@@ -11,7 +11,7 @@ from crossdock.messaging import faults, outbox
 from crossdock.messaging.broker import Broker, BrokerAway, Published
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.failures import Verdict, explain, judge
-from crossdock.messaging.transaction import transaction
+from crossdock.messaging.transaction import single_statement, transaction
 from crossdock.service import telemetry
 from crossdock.storage.engine import Database
 
@@ -118,9 +118,11 @@ class Relay:
         await faults.point("before_publish")
         published = await self._broker.publish(window)
         await faults.point("after_publish")
-        async with transaction(self._database) as tx:
-            await outbox.confirm(tx, published.confirmed)
-            if published.refused:
+        if published.confirmed:
+            async with single_statement(self._database) as tx:
+                await outbox.confirm(tx, published.confirmed)
+        if published.refused:
+            async with single_statement(self._database) as tx:
                 await outbox.delay(tx, list(published.refused))
         _tell_refused(published)
 

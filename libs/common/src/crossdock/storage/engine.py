@@ -50,6 +50,7 @@ def open_database(url: str, service: str, *, size: int = 10) -> Database:
         async_url(url),
         pool_size=size,
         max_overflow=0,
+        pool_use_lifo=True,  # the fewest connections stay warm: each keeps plans of its own
         pool_timeout=10,
         hide_parameters=True,  # values of customers must not reach a log through an error's text
         connect_args={
