@@ -18,7 +18,20 @@ from rich.table import Table
 QUIET = 0.1
 """The share of the machine that other programs may take before rates and latencies mean little."""
 
-PACKAGES = ("aiormq", "aio-pika", "asyncpg", "fastapi", "pydantic", "sqlalchemy", "uvicorn", "uvloop")
+MET = {True: "[green]yes[/]", False: "[red]no[/]", None: ""}
+
+PACKAGES = (
+    "aiormq",
+    "aio-pika",
+    "asyncpg",
+    "dramatiq",
+    "fastapi",
+    "faststream",
+    "pydantic",
+    "sqlalchemy",
+    "uvicorn",
+    "uvloop",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +56,14 @@ class Spread:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of the table; `met` says whether the median keeps the budget."""
+    """One line of the table; `met` says whether the median keeps the budget, None where there is none."""
 
     what: str
     ours: str
     baseline: str
     ratio: str
     budget: str
-    met: bool
+    met: bool | None
 
 
 @dataclass(slots=True)
@@ -60,6 +73,7 @@ class Report:
     facts: dict[str, Any]
     lines: list[Line] = field(default_factory=list)
     rounds: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
+    weights: list[dict[str, Any]] = field(default_factory=list)
 
     def add(self, line: Line) -> None:
         """One more line of the table."""
@@ -72,7 +86,8 @@ class Report:
     def write(self, path: Path) -> None:
         """Replace the JSON file."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = self.facts | {"lines": [asdict(line) for line in self.lines], "rounds": self.rounds}
+        lines = [asdict(line) for line in self.lines]
+        content = self.facts | {"lines": lines, "rounds": self.rounds, "memory": self.weights}
         path.write_text(json.dumps(content, indent=1) + "\n")
 
     def show(self, console: Console) -> None:
@@ -82,14 +97,14 @@ class Report:
             table.add_column(heading, overflow="fold")
         for line in self.lines:
             values = (line.what, line.ours, line.baseline, line.ratio, line.budget)
-            table.add_row(*values, "[green]yes[/]" if line.met else "[red]no[/]")
+            table.add_row(*values, MET[line.met])
         console.print(table)
         for name, rounds in self.rounds.items():
             parts = {process: statistics.median(r["cpu"][process] for r in rounds) for process in rounds[0]["cpu"]}
             told = ", ".join(f"{process} {micros:.0f}" for process, micros in sorted(parts.items()))
             others = statistics.median(r["others"] for r in rounds)
             console.print(f"{name}: CPU µs for each message: {told}; others took {percent(others)}", highlight=False)
-        disturbed = max(r["others"] for rounds in self.rounds.values() for r in rounds)
+        disturbed = max((r["others"] for rounds in self.rounds.values() for r in rounds), default=0.0)
         if disturbed > QUIET:
             console.print(f"Other programs took up to {percent(disturbed)} of this machine: only the ratios count.")
         machine = self.facts["machine"]

@@ -11,9 +11,11 @@ import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from typing import Any
 from uuid import UUID
 
 import asyncpg
+import dramatiq_handler
 import usual_handler
 from system import ROOT, System, Wrong, peak_memory, until
 
@@ -27,7 +29,7 @@ from crossdock.messaging.topology import Topology, queue_name
 
 SKUS = 5_000
 UNITS_EACH = 1_000_000
-OUR_QUEUE, USUAL_QUEUE = queue_name("inventory", "reserve_stock"), "bench.usual-handler"
+OUR_QUEUE = queue_name("inventory", "reserve_stock")
 CHANNEL = UUID(int=7)
 TRACE = "00-0123456789abcdef0123456789abcdef-0123456789abcdef-00"
 COMMITS = """
@@ -61,30 +63,42 @@ class Round:
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
-    """A queue, what starts its process, the table that gets one row for each order, and where its stock lies."""
+    """A queue, what starts its process, the table that gets one row for each order, where its stock lies, and whether
+    it has an outbox. `fill` is for one whose queue takes messages of its own form."""
 
     queue: str
     start: Callable[[System], Child]
     done: str
     stock: str
-    outbox: str | None
+    outbox: str | None = None
+    fill: Callable[[str, str, Sequence[OrderMatched]], None] | None = None
 
 
-def _usual_process(system: System) -> Child:
-    options = {
-        "database-url": system.database_url("postgresql+asyncpg"),
-        "broker-url": system.stack.servers.broker.amqp_url,
-        "queue": USUAL_QUEUE,
-    }
-    words = [word for name, value in options.items() for word in (f"--{name}", value)]
-    argv = (sys.executable, str(ROOT / "bench/usual_handler.py"), *words)
-    return system.run(Process("usual-handler", argv, clean_environment()))
+def usual(script: str, *, driver: str = "postgresql+asyncpg", **more: Any) -> Contestant:
+    """One of this folder's usual ways, which share their tables."""
+    queue = f"bench.{script}"
+
+    def start(system: System) -> Child:
+        options = {
+            "database-url": system.database_url(driver),
+            "broker-url": system.stack.servers.broker.amqp_url,
+            "queue": queue,
+        }
+        words = [word for name, value in options.items() for word in (f"--{name}", value)]
+        argv = (sys.executable, str(ROOT / f"bench/{script}.py"), *words)
+        return system.run(Process(script, argv, clean_environment()))
+
+    return Contestant(queue, start, "usual.processed_message", "usual.stock", **more)
 
 
 OURS = Contestant(
     OUR_QUEUE, lambda system: system.service("inventory"), "inventory.claim", "inventory.stock", "inventory.outbox"
 )
-USUAL = Contestant(USUAL_QUEUE, _usual_process, "usual.processed_message", "usual.stock", None)
+USUAL = {
+    "usual handler": usual("usual_handler"),
+    "FastStream": usual("faststream_handler"),
+    "Dramatiq": usual("dramatiq_handler", driver="postgresql+psycopg", fill=dramatiq_handler.fill),
+}
 
 
 def matched_orders(number: int) -> list[OrderMatched]:
@@ -117,8 +131,13 @@ async def run_round(system: System, contestant: Contestant, orders: Sequence[Ord
             await sql.execute(f"{EMPTY_OURS}; {FILL_OURS}")
         else:
             await sql.execute(f"{usual_handler.DDL}; {FILL_USUAL}")
-            await system.declare(USUAL_QUEUE)
-        await _load(system, contestant.queue, orders)
+            if contestant.fill is None:
+                await system.declare(contestant.queue)
+        if contestant.fill is None:
+            await _load(system, contestant.queue, orders)
+        else:
+            url = system.stack.servers.broker.amqp_url
+            await asyncio.to_thread(contestant.fill, url, contestant.queue, orders)
         await sql.execute("ANALYZE")
         await sql.execute("CHECKPOINT")
         child = contestant.start(system)

@@ -56,10 +56,15 @@ class System:
         stop_together(child for child in self._children if child not in self._servers.values())
         stop_together(self._servers.values())
 
-    def service(self, name: str, *, argv: Sequence[str] = (), **settings: str) -> Child:
-        """Start a service as `crossdock up` would and wait until it is ready; `argv` replaces what Python runs."""
+    def service(
+        self, name: str, *, argv: Sequence[str] = (), env: Mapping[str, str] | None = None, **settings: str
+    ) -> Child:
+        """Start a service as `crossdock up` would and wait until it is ready; `argv` replaces what Python runs, `env`
+        goes with it."""
         process = next(p for p in self.stack.stages()[-1] if p.name == name)
-        env = dict(process.env) | {f"CROSSDOCK_{key.upper()}": value for key, value in settings.items()}
+        env = (
+            dict(process.env) | dict(env or {}) | {f"CROSSDOCK_{key.upper()}": value for key, value in settings.items()}
+        )
         if argv:
             process = replace(process, argv=(process.argv[0], *argv))
         if port := settings.get("port"):

@@ -71,22 +71,12 @@ class ProcessedMessage(Base):
 class Handler:
     """Reserves stock for one order at a time."""
 
-    def __init__(self, sessions: async_sessionmaker[AsyncSession], events: AbstractExchange) -> None:
+    def __init__(self, sessions: async_sessionmaker[AsyncSession]) -> None:
         self._sessions = sessions
-        self._events = events
 
-    async def handle(self, message: AbstractIncomingMessage) -> None:
-        """Reserve, commit, publish, acknowledge (on leaving `process`)."""
-        async with message.process(requeue=True):
-            event = OrderMatched.model_validate_json(message.body)
-            try:
-                items = await self._reserve(UUID(message.message_id), event)
-            except IntegrityError:
-                return  # a duplicate
-            await self._publish(event, items)
-
-    async def _reserve(self, message_id: UUID, event: OrderMatched) -> tuple[ReservedItem, ...]:
-        wanted = sorted((line.components[0].sku, line.line_id, line.wanted) for line in event.lines)
+    async def reserve(self, message_id: UUID, event: OrderMatched) -> tuple[ReservedItem, ...]:
+        """One session, one transaction. Raises IntegrityError for a message that came before."""
+        wanted = wanted_of(event)
         async with self._sessions() as session, session.begin():
             session.add(ProcessedMessage(message_id=message_id))
             for sku, line_id, units in wanted:
@@ -95,28 +85,57 @@ class Handler:
                     raise RuntimeError("the benchmark has stock enough")
                 stock.reserved += units
                 session.add(Reservation(order_id=event.order_id, line_id=line_id, sku=sku, quantity=units))
-        return tuple(
-            ReservedItem(line_id=line_id, sku=sku, location_id=LOCATION, quantity=units)
-            for sku, line_id, units in wanted
-        )
+        return reserved_items(wanted)
 
-    async def _publish(self, event: OrderMatched, items: tuple[ReservedItem, ...]) -> None:
-        reserved = StockReserved(
-            order_id=event.order_id,
-            content_version=event.content_version,
-            match_version=event.match_version,
-            reservation_version=0,
-            items=items,
-        )
-        message = aio_pika.Message(
-            reserved.model_dump_json().encode(),
-            content_type="application/json",
-            delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
-            message_id=str(new_id()),
-            correlation_id=str(event.order_id),
-            type=reserved.type,
-        )
-        await self._events.publish(message, routing_key=reserved.type)
+
+class Consumer:
+    """The callback of aio-pika around it."""
+
+    def __init__(self, handler: Handler, events: AbstractExchange) -> None:
+        self._handler = handler
+        self._events = events
+
+    async def handle(self, message: AbstractIncomingMessage) -> None:
+        """Reserve, commit, publish, acknowledge (on leaving `process`)."""
+        async with message.process(requeue=True):
+            event = OrderMatched.model_validate_json(message.body)
+            try:
+                items = await self._handler.reserve(UUID(message.message_id), event)
+            except IntegrityError:
+                return  # a duplicate
+            reserved = reserved_event(event, items)
+            told = aio_pika.Message(
+                reserved.model_dump_json().encode(),
+                content_type="application/json",
+                delivery_mode=aio_pika.DeliveryMode.PERSISTENT,
+                message_id=str(new_id()),
+                correlation_id=str(event.order_id),
+                type=reserved.type,
+            )
+            await self._events.publish(told, routing_key=reserved.type)
+
+
+def wanted_of(event: OrderMatched) -> list[tuple[str, str, int]]:
+    """SKU, line and units, sorted: rows are locked in one order."""
+    return sorted((line.components[0].sku, line.line_id, line.wanted) for line in event.lines)
+
+
+def reserved_items(wanted: list[tuple[str, str, int]]) -> tuple[ReservedItem, ...]:
+    """What was reserved, as the event tells it."""
+    return tuple(
+        ReservedItem(line_id=line_id, sku=sku, location_id=LOCATION, quantity=units) for sku, line_id, units in wanted
+    )
+
+
+def reserved_event(event: OrderMatched, items: tuple[ReservedItem, ...]) -> StockReserved:
+    """The answer to a match."""
+    return StockReserved(
+        order_id=event.order_id,
+        content_version=event.content_version,
+        match_version=event.match_version,
+        reservation_version=0,
+        items=items,
+    )
 
 
 async def run(database_url: str, broker_url: str, queue_name: str) -> None:
@@ -131,7 +150,7 @@ async def run(database_url: str, broker_url: str, queue_name: str) -> None:
         consuming, publishing = await connection.channel(), await connection.channel(publisher_confirms=True)
         await consuming.set_qos(prefetch_count=PREFETCH)
         queue = await consuming.declare_queue(queue_name, passive=True)
-        await queue.consume(Handler(sessions, await publishing.get_exchange("events")).handle)
+        await queue.consume(Consumer(Handler(sessions), await publishing.get_exchange("events")).handle)
         await stopped.wait()
     await engine.dispose()
 

@@ -12,11 +12,12 @@ import base64
 import hmac
 import itertools
 import json
+import math
 import random
 import secrets
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Any, cast
 
@@ -69,27 +70,34 @@ def order_body(size: int, number: int) -> bytes:
     return json.dumps(order).encode()
 
 
+def request_parts(shop: str, secret: str, body: bytes) -> tuple[bytes, bytes]:
+    """A signed webhook of a shop, as what comes before and after its delivery id."""
+    signed = base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
+    head = (
+        "POST /webhooks/shopify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+        "User-Agent: Shopify-Captain-Hook\r\nAccept: */*\r\nX-Shopify-Topic: orders/create\r\n"
+        f"X-Shopify-Shop-Domain: {shop}\r\nX-Shopify-Hmac-Sha256: {signed}\r\nX-Shopify-API-Version: 2026-10\r\n"
+        f"X-Shopify-Event-Id: {secrets.token_hex(16)}\r\nX-Shopify-Triggered-At: 2026-11-01T10:00:00.000000000Z\r\n"
+        f"Content-Length: {len(body)}\r\nX-Shopify-Webhook-Id: "
+    )
+    return head.encode(), END_OF_HEAD + body
+
+
+def signed_request(shop: str, secret: str, body: bytes, delivery_id: str) -> bytes:
+    """A signed webhook of a shop, whole."""
+    head, tail = request_parts(shop, secret, body)
+    return b"".join((head, delivery_id.encode(), tail))
+
+
 class Requests:
     """Prepared webhooks: a few signed bodies in turn, and a new delivery id each time."""
 
     def __init__(self, shop: str, secret: str, size: int) -> None:
         self._prepared: Iterator[tuple[bytes, bytes]] = itertools.cycle(
-            [self._prepare(shop, secret, order_body(size, number)) for number in range(BODIES)]
+            [request_parts(shop, secret, order_body(size, number)) for number in range(BODIES)]
         )
         self._run = secrets.token_hex(12)
         self._number = 0
-
-    @staticmethod
-    def _prepare(shop: str, secret: str, body: bytes) -> tuple[bytes, bytes]:
-        signed = base64.b64encode(hmac.digest(secret.encode(), body, "sha256")).decode()
-        head = (
-            "POST /webhooks/shopify HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
-            "User-Agent: Shopify-Captain-Hook\r\nAccept: */*\r\nX-Shopify-Topic: orders/create\r\n"
-            f"X-Shopify-Shop-Domain: {shop}\r\nX-Shopify-Hmac-Sha256: {signed}\r\nX-Shopify-API-Version: 2026-10\r\n"
-            f"X-Shopify-Event-Id: {secrets.token_hex(16)}\r\nX-Shopify-Triggered-At: 2026-11-01T10:00:00.000000000Z\r\n"
-            f"Content-Length: {len(body)}\r\nX-Shopify-Webhook-Id: "
-        )
-        return head.encode(), END_OF_HEAD + body
 
     def next(self) -> bytes:
         """The next request, whole."""
@@ -174,10 +182,7 @@ class Load:
             await loop.create_connection(lambda: Connection(self), "127.0.0.1", port)
         began = time.perf_counter() + seconds * WARM_UP
         await self._send_until(began + seconds)
-        self._sending = False
-        if self._unanswered:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._all_answered.wait(), GRACE_SECONDS)
+        await self._answered_all()
         self.over = True
         latencies = sorted(at - due for due, at in self._answers if began <= due < began + seconds)
         if self._unanswered or not latencies:
@@ -190,12 +195,24 @@ class Load:
             "failed": self.failed + self.lost,
         }
 
+    async def _answered_all(self) -> bool:
+        """Send nothing more; whether every request was answered in time."""
+        self._sending = False
+        if self._unanswered:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._all_answered.wait(), GRACE_SECONDS)
+        return not self._unanswered
+
     async def _send_until(self, end: float) -> None:
         if self._rate is None:
             await asyncio.sleep(end - time.perf_counter())
             return
-        due = time.perf_counter()
-        while due < end:
+        began = time.perf_counter()
+        await self._send_at([began + number / self._rate for number in range(math.ceil((end - began) * self._rate))])
+
+    async def _send_at(self, times: Sequence[float]) -> None:
+        """Send one request at each of these times, or as soon after it as a connection is free."""
+        for due in times:
             if (wait := due - time.perf_counter()) > 0:
                 await asyncio.sleep(wait)
             self._unanswered += 1
@@ -203,7 +220,6 @@ class Load:
                 self._free.popleft().send(self._requests.next(), due)
             else:
                 self._waiting.append(due)
-            due += 1 / self._rate
 
 
 def main() -> None:

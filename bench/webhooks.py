@@ -14,7 +14,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import asyncpg
 import httpx
+import usual_doors
 from system import ROOT, System, Wrong, peak_memory, until
 
 from crossdock.local.processes import Child, free_ports
@@ -22,7 +24,8 @@ from crossdock.local.processes import Child, free_ports
 SHOP = "bench-shop.myshopify.com"
 BODY_BYTES = 6 * 1024
 DELIVERIES = "SELECT count(*) FROM gateway.delivery d JOIN gateway.delivery_body b ON b.delivery_id = d.id"
-EMPTY = "TRUNCATE gateway.delivery, gateway.delivery_body, gateway.outbox"
+EMPTY = "TRUNCATE gateway.delivery, gateway.delivery_body, gateway.outbox, usual_door.delivery"
+OURS = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +42,20 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """The two processes and what signs for the shop."""
+    """The process of each contestant, and what signs for the shop."""
 
-    ours: Child
-    signature_only: Child
+    children: dict[str, Child]
     ports: dict[str, int]
     secret: str
 
 
 async def open_doors(system: System) -> Doors:
-    """Start both processes and connect a shop."""
-    port, secret = free_ports(1)[0], secrets.token_hex(16)
-    ours = system.service("gateway")
+    """Start ours and the usual ones and connect a shop."""
+    secret = secrets.token_hex(16)
+    async with system.sql() as sql:
+        await sql.execute(usual_doors.DDL)
+    children = {OURS: system.service("gateway")}
+    ports = {OURS: system.stack.ports["gateway"]}
     shop = {
         "kind": "shopify",
         "name": "Bench shop",
@@ -61,9 +66,15 @@ async def open_doors(system: System) -> Doors:
     key = {"authorization": f"Bearer {system.stack.secret('api key')}"}
     async with httpx.AsyncClient(base_url=system.stack.gateway_url, headers=key, trust_env=False) as http:
         (await http.post("/v1/channels", json=shop)).raise_for_status()
-    signature_only = system.service("gateway", argv=(str(ROOT / "bench/hmac_only.py"),), port=str(port))
-    ports = {"ours": system.stack.ports["gateway"], "signature_only": port}
-    doors = Doors(ours, signature_only, ports, secret)
+    env = {
+        "BENCH_DATABASE_URL": system.database_url("postgresql+asyncpg"),
+        "BENCH_BROKER_URL": system.stack.servers.broker.amqp_url,
+    }
+    for name, port in zip(usual_doors.KEEPERS, free_ports(len(usual_doors.KEEPERS)), strict=True):
+        argv = (str(ROOT / "bench/usual_doors.py"),)
+        children[name] = system.service("gateway", argv=argv, env=env | {"BENCH_DOOR": name}, port=str(port))
+        ports[name] = port
+    doors = Doors(children, ports, secret)
     for name in ports:
         await until(partial(_answers, doors, name), f"the shop known to {name}", seconds=20)
     return doors
@@ -76,20 +87,13 @@ async def run_round(system: System, doors: Doors, name: str, seconds: float, rat
         await system.purge()
         await sql.execute(EMPTY)
         await sql.execute("CHECKPOINT")
-        child = doors.ours if name == "ours" else doors.signature_only
+        child = doors.children[name]
         before = system.usage(service=child)
         told = await _load(doors, name, seconds, rate)
         loaded = system.usage(service=child)
         if told["failed"]:
             raise Wrong(f"{name}: {told['failed']} of {told['requests']} webhooks were refused")
-        if name == "ours":
-            stored = await sql.fetchval(DELIVERIES)
-            if stored != told["requests"]:
-                raise Wrong(f"{told['requests']} webhooks were answered with 200, and {stored} are stored")
-            await until(lambda: _published(system), "the publishing of every delivery", seconds=60)
-            queues = await system.depths(system.subscribers("webhook.orders.received.v1"))
-            if not queues or any(depth != stored for depth in queues.values()):
-                raise Wrong(f"{stored} deliveries are stored, and the subscribers hold {queues}")
+        await _check(system, sql, name, told["requests"])
         cpu = before.per_message(system.usage(service=child), told["requests"])
     return Accepted(
         per_second=round(told["per_second"], 1),
@@ -100,9 +104,21 @@ async def run_round(system: System, doors: Doors, name: str, seconds: float, rat
     )
 
 
+async def _check(system: System, sql: "asyncpg.Connection[asyncpg.Record]", name: str, answered: int) -> None:
+    """Whatever was answered with 200 is kept as the contestant keeps it. Raises Wrong."""
+    kept = {"row": "SELECT count(*) FROM usual_door.delivery", OURS: DELIVERIES}
+    if name in kept and (stored := await sql.fetchval(kept[name])) != answered:
+        raise Wrong(f"{name}: {answered} webhooks were answered with 200, and {stored} are stored")
+    if name in ("publish", OURS):
+        await until(lambda: _published(system), "the publishing of every delivery", seconds=60)
+        queues = await system.depths(system.subscribers("webhook.orders.received.v1"))
+        if not queues or any(depth != answered for depth in queues.values()):
+            raise Wrong(f"{name}: {answered} webhooks were answered with 200, and the subscribers hold {queues}")
+
+
 def memory(doors: Doors) -> float:
     """The most memory that our process has had, in MB."""
-    return round(peak_memory(doors.ours), 1)
+    return round(peak_memory(doors.children[OURS]), 1)
 
 
 async def _published(system: System) -> bool:
