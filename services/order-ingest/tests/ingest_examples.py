@@ -108,6 +108,12 @@ def touched(number: int = 1, *, minutes: int | None = None) -> OrdersWebhookRece
     return webhook({"id": number} | when)
 
 
+def moved(route: int = 7) -> OrdersWebhookReceived:
+    """A webhook that says of a fulfillment order that it was moved, and not of which order."""
+    named = {"id": f"gid://shopify/FulfillmentOrder/{route}", "status": "open"}
+    return webhook({"moved_fulfillment_order": named}, topic="fulfillment_orders/moved")
+
+
 def matched(number: int = 1, *, content: int = 1, version: int = 0) -> OrderMatched:
     return OrderMatched(
         order_id=order_id(number),

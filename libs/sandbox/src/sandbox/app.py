@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from sandbox import control, control_orders, control_shopify, control_threepl
+from sandbox import control, control_orders, control_routes, control_shopify, control_threepl
 from sandbox.shopify import api as shopify
 from sandbox.shopify import oauth
 from sandbox.shopify.resolvers import schema
@@ -35,6 +35,6 @@ def create_app(seed: int = 1, control_enabled: bool = True) -> FastAPI:
     app.include_router(oauth.routes(world))
     app.include_router(threepl.routes(world))
     if control_enabled:
-        for part in (control, control_shopify, control_orders, control_threepl):
+        for part in (control, control_shopify, control_orders, control_routes, control_threepl):
             app.include_router(part.routes(world))
     return app

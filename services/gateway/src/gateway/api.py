@@ -15,7 +15,7 @@ from crossdock.messaging import outbox
 from crossdock.service import parked_api
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
-from gateway import channels, keys, proxy, store
+from gateway import channels, golive, keys, proxy, store
 from gateway.domain.channels import Channel, storable
 from gateway.parts import Parts, parts_of
 from gateway.sealing import Unsealable
@@ -90,6 +90,7 @@ def router(context: Context) -> APIRouter:
     routes.include_router(_access(context, parts))
     people, admins = Depends(keys.required(parts.keys)), Depends(keys.required(parts.keys, "admin"))
     routes.include_router(_channels(context, parts), prefix="/v1/channels", dependencies=[people])
+    routes.include_router(golive.router(context, parts), prefix="/v1/channels")
     routes.include_router(_keys(context, parts), prefix="/v1/api-keys", dependencies=[admins])
     routes.include_router(parked_api.router(context.database), prefix="/v1/services/gateway", dependencies=[people])
     routes.include_router(_status(context, parts), prefix="/v1/status", dependencies=[people])

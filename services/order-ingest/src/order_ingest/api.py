@@ -10,10 +10,11 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import needs_people
-from order_ingest import lists, policies, privacy_api
+from order_ingest import decisions, golive, lists, policies, privacy_api
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.reconcile import can_be_polled
+from order_ingest.reference import order_id_of
 from order_ingest.store import feeds, orders, pages
 from order_ingest.views import order_view
 
@@ -26,6 +27,8 @@ def router(context: Context) -> APIRouter:
     routes.include_router(lists.router(context))
     routes.include_router(privacy_api.router(context))
     routes.include_router(policies.router(context))
+    routes.include_router(decisions.router(context))
+    routes.include_router(golive.router(context))
 
     @routes.get("/orders/{reference}")
     async def show_order(reference: str) -> dict[str, Any]:
@@ -62,20 +65,6 @@ def router(context: Context) -> APIRouter:
             return {"feeds": [dict(row._mapping) for row in await feeds.every(tx, kinds)]}
 
     return routes
-
-
-async def order_id_of(tx: Tx, reference: str) -> UUID:
-    """The id of an order by its id or number. Raises Problem: 404 when there is none, 409 when there are several."""
-    try:
-        return UUID(reference)
-    except ValueError:
-        ids = await pages.ids_of_number(tx, reference)
-    if not ids:
-        raise Problem(404, "not_found", "There is no order with this number.", "List the orders and check the number.")
-    if len(ids) > 1:
-        several = ", ".join(str(order_id) for order_id in ids)
-        raise Problem(409, "several_orders", f"Several orders carry this number: {several}.", "Name one by its id.")
-    return ids[0]
 
 
 async def answer_rejection(tx: Tx, order_id: UUID) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from crossdock.messaging.transaction import Tx
 from order_ingest import story, translate
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Recipient
+from order_ingest.domain.policy import Terms
 from order_ingest.store import orders
 from order_ingest.store.orders import Entry, Row
 
@@ -46,6 +47,12 @@ class Book:
                 f"There is no order {order_id} here: restore order-ingest's data and replay the message, or discard it",
             )
         return self.rows[order_id]
+
+    def judge_under(self, order_id: UUID, terms: Terms) -> Row:
+        """Let an order be judged under these terms in this transaction; the order as it is now."""
+        row = self.rows[order_id]
+        self.rows[order_id] = row = row._replace(order=row.order._replace(terms=terms))
+        return row
 
     def take(self, order_id: UUID, step: Step, cause: Cause, *, milestone: bool = False) -> None:
         """Keep what a step changed, and tell of it; `milestone` puts the event itself on the timeline."""

@@ -4,7 +4,15 @@ from collections.abc import Callable, Sequence
 from functools import cache, partial
 from typing import Any
 
-from crossdock.channels.model import CanonicalOrder, Ignored, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
+from crossdock.channels.model import (
+    CanonicalOrder,
+    Ignored,
+    OrderCancelledNotice,
+    OrderTouched,
+    Parsed,
+    RouteTouched,
+    Unreadable,
+)
 from crossdock.channels.protocols import WebhookSource
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import OrderScoped
@@ -44,7 +52,7 @@ from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
 from order_ingest.intake import Word, take
-from order_ingest.store import channels, feeds, orders
+from order_ingest.store import channels, feeds, orders, touches
 from order_ingest.store.orders import Key, Row
 
 consumer = Consumer()
@@ -58,7 +66,10 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     """Import orders and their changes from webhooks."""
     read = [(event, *orders_in(event)) for event in events]
     await set_aside(tx, [(event, problems) for event, _, problems in read if problems])
-    await take(tx, [word_of(event, told) for event, several, _ in read for told in several])
+    named = [(event, told) for event, several, _ in read for told in several]
+    await take(tx, [word_of(event, told) for event, told in named if not isinstance(told, RouteTouched)])
+    touched = [(event, told) for event, told in named if isinstance(told, RouteTouched)]
+    await touches.note(tx, {(event.channel_id, told.route_id, event.channel_kind) for event, told in touched})
 
 
 @consumer.on(OrderMatched, OrderUnmatched)
@@ -133,13 +144,13 @@ async def record_redactions(events: Sequence[DeliveriesRedacted | RequestsRedact
     await privacy.keep_reports(tx, events)
 
 
-def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told], list[str]]:
+def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told | RouteTouched], list[str]]:
     """What a delivery says of orders, and why some of it cannot be read. Raises Poison when nothing of it can."""
-    told: list[Told] = []
+    told: list[Told | RouteTouched] = []
     problems: list[str] = []
     for parsed in parse(event):
         match parsed:
-            case CanonicalOrder() | OrderCancelledNotice() | OrderTouched():
+            case CanonicalOrder() | OrderCancelledNotice() | OrderTouched() | RouteTouched():
                 told.append(parsed)
             case Unreadable(reason):
                 problems.append(reason)
@@ -202,7 +213,7 @@ def step_of(told: Told, row: Row, recipient: Recipient | None) -> Step:
     if isinstance(told, OrderCancelledNotice):
         return fold.take_cancel(row.order)
     if isinstance(told, OrderTouched):
-        return fold.take_pointer(row.order, row.source, told.updated_at)
+        return fold.take_pointer(row.order, row.source, told.updated_at, routes=told.routes)
     return fold.take_snapshot(row.order, row.source, recipient, translate.arrival_of(told))
 
 

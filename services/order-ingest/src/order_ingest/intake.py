@@ -2,16 +2,20 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
+from crossdock.channels.protocols import RouteSource
+from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.messaging.transaction import Tx
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
-from order_ingest.domain.channel import Channel
+from order_ingest.domain.channel import Channel, terms_of
 from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import first_id_at
 from order_ingest.domain.order import Recipient
+from order_ingest.domain.policy import Terms
 from order_ingest.store import channels, orders, privacy
 from order_ingest.store.orders import Key, Row
 
@@ -25,6 +29,26 @@ class Word(NamedTuple):
     key: Key
     cause: Cause
     judge: Callable[[Row, Recipient | None], Step]
+
+
+def terms(channel: Channel, at: datetime) -> Terms:
+    """Under what an order of a channel is judged that is heard of at a time."""
+    return terms_of(channel, at, routes=tells_routes(channel.kind))
+
+
+@cache
+def tells_routes(kind: str) -> bool:
+    """Whether channels of a kind say to which of their locations they assign an order."""
+    try:
+        return isinstance(connector(kind), RouteSource)
+    except UnknownChannelKind:
+        return False
+
+
+def govern(book: Book, order_id: UUID, under: Terms, cause: Cause) -> None:
+    """Judge an order of the book under the terms of its channel, as they are now, if they are news to it."""
+    row = book.judge_under(order_id, under)
+    book.take(order_id, fold.govern(row.order, row.source, book.recipients.get(order_id)), cause)
 
 
 async def take(tx: Tx, words: Sequence[Word]) -> int:
@@ -41,7 +65,7 @@ async def take(tx: Tx, words: Sequence[Word]) -> int:
     taken = 0
     for key, cause, judge in words:
         order_id = ids[key.channel_id, key.external_id]
-        book.take(order_id, fold.observe(book.rows[order_id].order, known[key.channel_id].observing), cause)
+        govern(book, order_id, terms(known[key.channel_id], cause.at), cause)
         step = judge(book.rows[order_id], book.recipients.get(order_id))
         book.take(order_id, step, cause)
         taken += step.taken

@@ -22,7 +22,7 @@ from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmat
 from order_ingest.domain.changes import Change
 from order_ingest.domain.fold import Note
 from order_ingest.domain.order import Order, Refund, Snapshot
-from order_ingest.translate import told_hold, units_of
+from order_ingest.translate import told_hold, told_refusal, units_of
 
 LONGEST_LIST = 5
 REFUNDS = {
@@ -40,7 +40,10 @@ EDITS = {
     "line_sku": "has another SKU now",
 }
 FIXED = {
-    "test": "A test order: kept here and sent nowhere",
+    "let_in": "Not rejected any more: it comes in",
+    "brought_in": "A person brought it in although the channel's policy rejects it",
+    "approved": "A person approved it: what its channel's policy asks about holds it no longer",
+    "unrouted": "Its channel has yet to say which location ships it: it waits for that",
     "tombstone": "Cancelled before its content arrived: it waits for the content",
     "recipient": "The recipient's data changed",
     "redacted": "Its recipient was removed for good: personal data that comes again is refused",
@@ -57,6 +60,10 @@ FIXED = {
 
 def sentence_of_note(note: Note, order: Order, source: Snapshot | None) -> str:
     """What this service itself has to say."""
+    if note.kind == "refused" and note.hold is not None:
+        return f"Not ours: {told_refusal(note.hold).sentence}"
+    if note.kind == "called_off":
+        return f"Taken as cancelled: its channel says that it is {order.verdict.cancelled_by}"
     if note.hold is not None:
         verb = "Held" if note.kind == "held" else "No longer held"
         return f"{verb}: {told_hold(note.hold).sentence}"

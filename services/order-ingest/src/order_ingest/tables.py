@@ -132,6 +132,17 @@ reconsideration = Table(
     Column("channel_id", Uuid, primary_key=True),
     Column("after", Uuid, nullable=False),
 )
+route_touch = Table(
+    "route_touch",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("route_id", Text, primary_key=True),
+    Column("channel_kind", Text, nullable=False),
+    Column("due_at", DateTime(timezone=True), nullable=False, info={"volatile": True}),
+    Column("token", Uuid, info={"volatile": True}),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Index("route_touch_due", "due_at"),
+)
 feed = Table(
     "feed",
     metadata,

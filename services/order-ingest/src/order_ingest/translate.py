@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from uuid import UUID
 
-from crossdock.channels.model import CanonicalOrder, CanonicalRecipient
+from crossdock.channels.model import CanonicalOrder, CanonicalRecipient, CanonicalRouting
 from crossdock.channels.protocols import OrderRef
 from crossdock.contracts import holds as catalogue
 from crossdock.contracts import order_ingest as told
@@ -30,6 +30,7 @@ from order_ingest.domain.order import (
     Shipment,
     Snapshot,
 )
+from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.store.orders import Row
 
 NOBODY = UUID(int=0)
@@ -70,6 +71,8 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
                 for line in order.lines
             ),
             financial_status=order.financial_status,
+            fulfillment_status=order.fulfillment_status,
+            routing=None if order.routing is None else routing_of(order.routing),
             totals={
                 "currency": totals.currency,
                 "lines": str(totals.lines),
@@ -99,6 +102,27 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
             for r in order.refunds
         ),
         recipient=recipient_document(order.recipient),
+    )
+
+
+def routing_of(routing: CanonicalRouting) -> Routing:
+    """What a channel says of the locations that an order is assigned to."""
+    return Routing(
+        routes=tuple(
+            Route(
+                route.route_id,
+                route.location,
+                route.serviced,
+                route.state,
+                dict(route.units),
+                route.request,
+                route.due_at,
+                route.reasons,
+            )
+            for route in routing.routes
+            if route.state != "closed"
+        ),
+        shipped=tuple(Shipped(one.location, one.serviced, dict(one.units)) for one in routing.shipped),
     )
 
 
@@ -179,6 +203,11 @@ def units_of(pairs: Iterable[tuple[str, int]]) -> dict[str, int]:
 
 
 # ------------------------------------------------------------------ what goes out
+def told_refusal(refusal: Hold) -> catalogue.Refusal:
+    """Why an order is not ours, as everybody reads it."""
+    return catalogue.refusal(catalogue.RefusalCode(refusal.code), **refusal.quantities)
+
+
 def told_hold(hold: Hold) -> catalogue.Hold:
     """A hold as everybody reads it, its sentence from the catalogue unless its finder wrote it."""
     code = catalogue.HoldCode(hold.code)
@@ -255,7 +284,7 @@ def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.Ord
                 for line in source.lines
             ),
             "holds": tuple(told_hold(hold) for hold in holds_of(order, published.content_version)),
-            "cancelled": order.cancelled,
+            "cancelled": order.called_off,
             "answered_revision": order.answered,
             "ship_by": source.ship_by,
             "deliver_by": source.deliver_by,

@@ -11,7 +11,7 @@ from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
 from order_ingest.domain.tabs import EVERY_TAB, counts_of
 from order_ingest.store.orders import Row
 from order_ingest.store.pages import listed_row
-from order_ingest.translate import told_hold
+from order_ingest.translate import told_hold, told_refusal
 
 
 def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]:
@@ -29,15 +29,20 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "ship_by": source and source.ship_by,
         "deliver_by": source and source.deliver_by,
         "service": source and source.service,
-        "paid": order.paid,
+        "paid": bool(source and source.paid),
         "financial_status": source and source.financial_status,
-        "cancelled": order.cancelled,
+        "fulfillment_status": source and source.fulfillment_status,
+        "cancelled": order.called_off,
         "test": order.test,
         "order_version": order.published.order_version,
         "content_version": order.published.content_version,
         "totals": source and source.totals,
         "lines": _lines(order, source),
         "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(order, status)],
+        "rejection": _rejection(order),
+        "approved": order.approved,
+        "brought_in": order.brought_in,
+        "routes": _routes(source),
         "requests": _requests(order),
         "shipments": _shipments(order, told=not is_kept_here(row.channel_kind)),
         "timeline": [dict(entry._mapping) for entry in timeline],
@@ -54,6 +59,7 @@ def listed(row: Any) -> dict[str, Any]:
         "ship_by": found.source and found.source.ship_by,
         "service": found.source and found.source.service,
         "holds": [told_hold(hold).model_dump(mode="json") for hold in shown_holds(found.order, row.status)],
+        "rejection": _rejection(found.order),
     }
 
 
@@ -82,6 +88,29 @@ def counts_view(by_status: Sequence[Any], by_clock: Sequence[Any], channel_id: U
 def _tabs(by_status: Mapping[str, int], late: int, due_today: int) -> dict[str, int]:
     found = counts_of(by_status) | {"late": late, "due_today": due_today}
     return {tab: found[tab] for tab in EVERY_TAB}
+
+
+def _rejection(order: Order) -> dict[str, Any] | None:
+    refusal = order.verdict.refusal
+    return None if refusal is None else told_refusal(refusal).model_dump(mode="json")
+
+
+def _routes(source: Snapshot | None) -> list[dict[str, Any]] | None:
+    """What of the order the channel assigned to which of its locations; None when it was not asked."""
+    if source is None or source.routing is None:
+        return None
+    return [
+        {
+            "route_id": route.route_id,
+            "location": route.location,
+            "state": route.state,
+            "request": route.request,
+            "due_at": route.due_at,
+            "reasons": list(route.reasons),
+            "units": dict(route.units),
+        }
+        for route in source.routing.routes
+    ]
 
 
 def _lines(order: Order, source: Snapshot | None) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Loops that are no handlers: reading orders again, judging them again after a mode changed, finding missed ones."""
+"""Loops that are no handlers: reading orders again, judging them again under a new policy, finding missed ones."""
 
 import asyncio
 import logging
@@ -14,14 +14,18 @@ from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Arrival
+from order_ingest.intake import govern, terms
 from order_ingest.privacy import redact, retain, search_messages
 from order_ingest.reconcile import reconcile, reconcile_failing
+from order_ingest.routes import find_owners
 from order_ingest.store import channels, counts, orders, refetches
 from order_ingest.store.orders import Row
 from order_ingest.store.refetches import Refetch
 
 LONGEST_WAIT_SECONDS = 3600.0
 COUNT_ROWS = 5000
+LONGEST_ROUTING_SECONDS = 60.0
+"""At most so long until a channel is asked again that has yet to say which location ships an order."""
 log = logging.getLogger(__name__)
 
 
@@ -41,7 +45,10 @@ async def refetch(context: Context) -> bool:
         return False
     seconds = settings.refetch_lease_seconds / 2
     answers = await asyncio.gather(
-        *(ask(context, one.channel_id, one.channel_kind, one.external_id, seconds) for one in claimed)
+        *(
+            ask(context, one.channel_id, one.channel_kind, one.external_id, seconds, routes=one.follows)
+            for one in claimed
+        )
     )
     async with context.transaction() as tx:
         await _apply(tx, token, dict(zip(claimed, answers, strict=True)), settings.refetch_retry_seconds)
@@ -49,20 +56,24 @@ async def refetch(context: Context) -> bool:
 
 
 async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seconds: float) -> None:
+    known = await channels.share(tx, {wanted.channel_id for wanted in answers})
     rows = await refetches.lock_mine(tx, token, list(answers))
     book = Book(tx, rows.values(), await orders.recipients(tx, list(rows)))
     done, later = [], {}
     for wanted, answer in answers.items():
         if wanted.order_id not in rows:
             continue
+        doubled = retry_seconds * 2 ** min(wanted.attempt - 1, 20)
         if isinstance(answer, Retryable):
-            doubled = retry_seconds * 2 ** min(wanted.attempt - 1, 20)
             later[wanted.order_id] = min(max(answer.after, doubled), LONGEST_WAIT_SECONDS)
             continue
-        step = _step(rows[wanted.order_id], book, wanted, answer)
-        book.take(wanted.order_id, step, Cause(utc_now(), wanted.channel_kind))
+        cause = Cause(utc_now(), wanted.channel_kind)
+        govern(book, wanted.order_id, terms(known[wanted.channel_id], cause.at), cause)
+        voided = book.rows[wanted.order_id].order.arrived_meanwhile
+        step = _step(book.rows[wanted.order_id], book, wanted, answer)
+        book.take(wanted.order_id, step, cause)
         if step.order.refetching:
-            later[wanted.order_id] = 0.0
+            later[wanted.order_id] = 0.0 if voided else min(doubled, LONGEST_ROUTING_SECONDS)
         else:
             done.append(wanted.order_id)
     await book.save(whole=True)
@@ -80,18 +91,18 @@ def _step(row: Row, book: Book, wanted: Refetch, answer: Answer) -> Step:
 
 
 async def reconsider(context: Context) -> bool:
-    """Judge the next open orders of a channel whose mode changed."""
+    """Judge the next open and rejected orders of a channel whose mode or policy changed."""
     async with context.transaction() as tx:
         channel_id = await channels.next_to_reconsider(tx)
         if channel_id is None:
             return False
         channel = (await channels.share(tx, [channel_id]))[channel_id]
         rows = await channels.page_to_reconsider(tx, channel_id, context.settings.reconsider_page)
-        book = Book(tx, rows)
-        cause = Cause(utc_now(), "gateway")
+        book = Book(tx, rows, await orders.recipients(tx, [row.order_id for row in rows]))
+        cause = Cause(utc_now(), "policy")
         for row in rows:
-            book.take(row.order_id, fold.observe(row.order, channel.observing), cause)
-        await book.save(whole=False)
+            govern(book, row.order_id, terms(channel, cause.at), cause)
+        await book.save(whole=True)
         more = len(rows) == context.settings.reconsider_page
         await channels.reconsidered(tx, channel_id, rows[-1].order_id if more else None)
     return True
@@ -109,6 +120,7 @@ WORKERS = (
     Worker("search_messages", search_messages, 2.0),
     Worker("retain", retain, 60.0),
     Worker("refetch", refetch, 1.0),
+    Worker("find_owners", find_owners, 1.0),
     Worker("reconsider", reconsider, 1.0),
     Worker("reconcile", reconcile, 1.0),
     Worker("reconcile_failing", reconcile_failing, 1.0),

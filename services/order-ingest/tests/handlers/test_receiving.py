@@ -160,7 +160,7 @@ async def test_what_had_shipped_before_the_import_is_not_wanted(shop: HandlerBen
 async def test_a_test_order_is_stored_and_told_to_nobody(shop: HandlerBench) -> None:
     assert await receive(shop, placed(test=True)) == []
     assert await status_of(shop) == "rejected"
-    assert await story_of(shop) == ["A test order: kept here and sent nowhere"]
+    assert await story_of(shop) == ["Not ours: It is a test order"]
 
 
 async def test_a_refund_of_units_not_shipped_lowers_what_is_wanted_and_is_no_refund_fact(shop: HandlerBench) -> None:

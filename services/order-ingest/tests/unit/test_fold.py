@@ -29,6 +29,7 @@ from order_ingest.domain.order import (
     Snapshot,
     Tracking,
 )
+from order_ingest.domain.policy import Terms
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 from order_ingest.store.orders import number_key
 from order_ingest.story import sentence_of_note
@@ -273,9 +274,11 @@ def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:
 
 
 def test_going_live_releases_and_observing_holds() -> None:
-    observed = fold.observe(ORDER, "Shop")
-    assert (observed.state, fold.observe(observed.order, "").state) == ("order.held", "order.released")
-    assert fold.observe(observed.order, "New name").state is None
+    observed = fold.govern(ORDER._replace(terms=Terms(observing="Shop")), PLACED.source, {})
+    live = fold.govern(observed.order._replace(terms=Terms()), PLACED.source, {})
+    assert (observed.state, live.state) == ("order.held", "order.released")
+    renamed = observed.order._replace(terms=Terms(observing="New name"))
+    assert fold.govern(renamed, PLACED.source, {}).state is None
 
 
 def test_a_milestone_is_not_taken_twice_and_an_older_version_not_at_all() -> None:

@@ -75,6 +75,42 @@ class CanonicalRefund:
 
 
 @dataclass(frozen=True, slots=True)
+class CanonicalRoute:
+    """Units of an order that the channel assigned to one of its locations to ship (Shopify: a fulfillment order).
+
+    `units` are those still to be shipped, by line; `serviced` when the location belongs to a fulfillment service, which
+    works only on `request` (`unsubmitted`, `submitted`, `accepted`, `rejected`, `cancellation_requested`, …). `state`
+    is `open`, `scheduled` (until `due_at`), `held` (for `reasons`) or `closed`.
+    """
+
+    route_id: str
+    location: str
+    serviced: bool
+    state: str
+    units: tuple[tuple[str, int], ...]
+    request: str = ""
+    due_at: datetime | None = None
+    reasons: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalShipped:
+    """Units by line that the channel says have left from one location."""
+
+    location: str
+    serviced: bool
+    units: tuple[tuple[str, int], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CanonicalRouting:
+    """Where an order is to be shipped from; no routes while the channel has made none."""
+
+    routes: tuple[CanonicalRoute, ...] = ()
+    shipped: tuple[CanonicalShipped, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Totals:
     """The money of an order in its shop currency.
 
@@ -122,6 +158,10 @@ class CanonicalOrder:
     ship_by: datetime | None = None
     deliver_by: datetime | None = None
     service: str = ""
+    fulfillment_status: str = ""
+    """The channel's own word: `unfulfilled` (or blank), `partial`, `fulfilled`, `restocked`."""
+    routing: CanonicalRouting | None = None
+    """None where the channel was not asked for it: payloads of orders do not hold it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +179,15 @@ class OrderTouched:
 
     external_id: str
     updated_at: datetime | None = None
+    routes: bool = False
+    """What it is assigned to changed: its routes are read with it from now on."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteTouched:
+    """What a location is to ship changed, told by the route's id alone: find out whose it is, and read that order."""
+
+    route_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +280,7 @@ Parsed = (
     CanonicalOrder
     | OrderCancelledNotice
     | OrderTouched
+    | RouteTouched
     | ListingSet
     | ShipNotice
     | PrivacyRequest

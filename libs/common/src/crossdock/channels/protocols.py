@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
+from crossdock.channels.model import CanonicalOrder, CanonicalRouting, ListingSet, Parsed, RawWebhook, Refused, Verified
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +58,19 @@ class OrderSource(Protocol):
     async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
         """The order as it is now, or None if the channel does not know it. Raises ChannelError; Permanent with a code
         of `ABOUT_ONE_ORDER` when this order alone cannot be read, so that others need not wait for it."""
+
+
+@runtime_checkable
+class RouteSource(Protocol):
+    """Tells to which locations the channel assigned an order."""
+
+    async def fetch_routing(self, access: ChannelAccess, external_id: str) -> CanonicalRouting | None:
+        """Where the order is to be shipped from as of now, or None if the channel does not know the order. Raises
+        ChannelError."""
+
+    async def order_of_route(self, access: ChannelAccess, route_id: str) -> str | None:
+        """The external id of the order that a route belongs to, or None if the channel does not know the route. Raises
+        ChannelError."""
 
 
 ABOUT_ONE_ORDER = frozenset({"bad_id", "too_many_lines", "unreadable"})

@@ -7,7 +7,7 @@ import typer
 
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, saved
-from crossdock.cli.commands import apply, channels, mappings, parked, policy, privacy, skus, stock, topology
+from crossdock.cli.commands import apply, channels, golive, mappings, parked, policy, privacy, skus, stock, topology
 from crossdock.cli.commands import orders as one_order
 from crossdock.cli.stack import make_stack
 from crossdock.cli.terminal import AsJson, client, console, one_sentence, run_dir, say, show
@@ -27,6 +27,7 @@ SUBJECTS = {
 for name, subject in SUBJECTS.items():
     app.add_typer(subject, name=name)
 channels.app.command("policy")(policy.policy)
+channels.app.command("go-live")(golive.go_live)
 app.command("apply")(apply.apply)
 
 

@@ -17,6 +17,7 @@ STATUS_STYLES = {
     "partially_shipped": "cyan",
     "outstanding": "cyan",
     "on_hold": "yellow",
+    "waiting": "blue",
     "cancelled": "dim",
     "record_only": "dim",
     "rejected": "dim",
@@ -114,6 +115,8 @@ def order(console: Console, order: dict[str, Any]) -> None:
     console.print(f"[bold]Order {order['number']}[/] {styled(order['status'])}  {totals['total']} {totals['currency']}")
     if totals["difference_reason"]:
         console.print(f"  Its parts differ by {totals['difference']}: {escape(totals['difference_reason'])}")
+    if rejection := order.get("rejection"):
+        console.print(f"  [dim]Not ours: {escape(rejection['sentence'])}. {escape(rejection['next_action'])}[/]")
     for hold in order["holds"]:
         console.print(f"  [yellow]{escape(hold['sentence'])}[/]. {escape(hold['next_action'])} ({hold['actor']})")
     lines = table_of("line", "sku", "title", "ordered", "wanted")
@@ -135,7 +138,10 @@ def parcels(order: dict[str, Any]) -> list[dict[str, Any]]:
 
 def sentences(order: dict[str, Any]) -> str:
     """Why an order waits."""
-    return escape("; ".join(hold["sentence"] for hold in order["holds"]))
+    why = [hold["sentence"] for hold in order["holds"]]
+    if rejection := order.get("rejection"):
+        why.append(rejection["sentence"])
+    return escape("; ".join(why))
 
 
 def timeline(console: Console, entries: Sequence[dict[str, Any]]) -> None:

@@ -22,6 +22,12 @@ class HoldCode(StrEnum):
     ADDRESS_MISSING = "address_missing"
     RECIPIENT_REDACTED = "recipient_redacted"
     REJECTED = "rejected"
+    AGE = "age"
+    CURRENCY = "currency"
+    ROUTING = "routing"
+    SCHEDULED = "scheduled"
+    CHANNEL_HOLD = "channel_hold"
+    NOT_REQUESTED = "not_requested"
 
 
 class HoldKind(NamedTuple):
@@ -88,7 +94,59 @@ CATALOGUE: dict[HoldCode, HoldKind] = {
         "Correct what it names, then ask again with `crossdock order retry`.",
         "operator",
     ),
+    HoldCode.AGE: HoldKind(
+        "Placed {days} days before it was imported, and the channel's policy takes {limit} at most",
+        "Look whether it is still to be shipped, then approve it with `crossdock order approve`.",
+        "operator",
+    ),
+    HoldCode.CURRENCY: HoldKind(
+        "Sold in {currency}, and the channel's policy expects {expected}",
+        "Look whether the order is right, then approve it with `crossdock order approve`.",
+        "operator",
+    ),
+    HoldCode.ROUTING: HoldKind(
+        "Waiting for the store to say which location ships it",
+        "Nothing to do: it is read again; if it lasts, look at the order's locations in the store.",
+        "platform",
+    ),
+    HoldCode.SCHEDULED: HoldKind(
+        "Scheduled in the store for {when}",
+        "Nothing to do: the order goes on when the store says that it is due.",
+        "nobody",
+    ),
+    HoldCode.CHANNEL_HOLD: HoldKind(
+        "Held in the store: {reason}",
+        "Release the hold in the store; the order goes on by itself.",
+        "operator",
+    ),
+    HoldCode.NOT_REQUESTED: HoldKind(
+        "The store has not requested its fulfillment yet",
+        "Request the fulfillment in the store; the order goes on by itself.",
+        "operator",
+    ),
 }
+
+
+class RefusalCode(StrEnum):
+    """Every reason for which an order is not ours. A code is never reused for another meaning."""
+
+    TEST = "test"
+    LEFT_OUT = "left_out"
+    TOO_OLD = "too_old"
+    STATUS_EXCLUDED = "status_excluded"
+    OTHER_LOCATION = "other_location"
+    NO_LOCATION = "no_location"
+
+
+REFUSALS: dict[RefusalCode, str] = {
+    RefusalCode.TEST: "It is a test order",
+    RefusalCode.LEFT_OUT: "It was left out when the channel went live",
+    RefusalCode.TOO_OLD: "It was placed {days} days before its import, and the first import reaches back {limit}",
+    RefusalCode.STATUS_EXCLUDED: "The channel's policy imports no orders that are {status}",
+    RefusalCode.OTHER_LOCATION: "The store assigned it to a location that is not ours",
+    RefusalCode.NO_LOCATION: "The store assigned it to no location",
+}
+BRING_IN = "Bring it in with `crossdock order bring-in`, or change the channel's policy."
 
 
 class Hold(Value):
@@ -111,3 +169,16 @@ def hold(code: HoldCode, lines: tuple[str, ...] = (), **quantities: object) -> H
         actor=kind.actor,
         lines=lines,
     )
+
+
+class Refusal(Value):
+    """Why an order is stored and not ours, as the operator reads it."""
+
+    code: RefusalCode
+    sentence: str
+    next_action: str
+
+
+def refusal(code: RefusalCode, **quantities: object) -> Refusal:
+    """Make a refusal from the catalogue. Raises KeyError when a quantity that its sentence needs is missing."""
+    return Refusal(code=code, sentence=REFUSALS[code].format(**quantities), next_action=BRING_IN)

@@ -13,12 +13,6 @@ RELEASED = {"01": "January", "04": "April", "07": "July", "10": "October"}
 
 def location(store: Store, one: Location) -> View:
     """A Location."""
-    service = {
-        "id": gid("FulfillmentService", one.id),
-        "handle": "-".join(one.name.lower().split()),
-        "serviceName": one.name,
-        "type": "THIRD_PARTY",
-    }
     return {
         "__typename": "Location",
         "id": gid("Location", one.id),
@@ -30,7 +24,7 @@ def location(store: Store, one: Location) -> View:
         "shipsInventory": one.is_active,
         "hasActiveInventory": any(one.id in variant.available for variant in store.variants.values()),
         "isFulfillmentService": one.is_fulfillment_service,
-        "fulfillmentService": service if one.is_fulfillment_service else None,
+        "fulfillmentService": (lambda _info: service(store, one)) if one.is_fulfillment_service else None,
         "createdAt": one.created_at,
         "updatedAt": one.created_at,
         "address": {
@@ -41,6 +35,19 @@ def location(store: Store, one: Location) -> View:
             "countryCode": one.country_code,
             "zip": "62701",
         },
+    }
+
+
+def service(store: Store, one: Location) -> View:
+    """The FulfillmentService that a location belongs to."""
+    return {
+        "__typename": "FulfillmentService",
+        "id": gid("FulfillmentService", one.id),
+        "handle": "-".join(one.name.lower().split()),
+        "serviceName": one.name,
+        "type": "THIRD_PARTY",
+        "callbackUrl": None,
+        "location": lambda _info: location(store, one),
     }
 
 

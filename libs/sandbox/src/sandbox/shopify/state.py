@@ -175,6 +175,7 @@ class FulfillmentOrder:
     status: str = "OPEN"
     request_status: str = "UNSUBMITTED"
     holds: list[dict[str, Any]] = field(default_factory=list)
+    fulfill_at: datetime | None = None
     created_at: datetime = field(default_factory=second)
     updated_at: datetime = field(default_factory=second)
 

@@ -165,7 +165,7 @@ def fulfillment_order(store: Store, one: FulfillmentOrder) -> View:
         "order": lambda _info: order(store, owner),
         "createdAt": one.created_at,
         "updatedAt": one.updated_at,
-        "fulfillAt": one.created_at,
+        "fulfillAt": one.fulfill_at or one.created_at,
         "fulfillBy": None,
         "assignedLocation": {"name": place.name, "location": catalog.location(store, place)},
         "deliveryMethod": {"id": gid("DeliveryMethod", one.id), "methodType": one.method},

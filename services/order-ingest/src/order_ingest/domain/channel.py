@@ -53,9 +53,9 @@ def disconnect(channel: Channel, channel_version: int) -> Channel:
     return replace(channel, channel_version=channel_version, connected=False)
 
 
-def terms_of(channel: Channel, at: datetime) -> Terms:
+def terms_of(channel: Channel, at: datetime, *, routes: bool) -> Terms:
     """Under what an order of this channel is judged that is heard of at a time."""
-    return Terms(channel.policy, channel.policy_version, channel.observing, channel.ours_from, at)
+    return Terms(channel.policy, channel.policy_version, channel.observing, channel.ours_from, at, routes)
 
 
 def zone_of(name: object) -> str:

@@ -8,15 +8,18 @@ from dataclasses import replace
 from typing import Any
 
 from order_ingest.domain.order import Line, Snapshot, Units
+from order_ingest.domain.policy import STANDARD, Policy
 
 
-def wanted_of(source: Snapshot, before_import: Units) -> dict[str, int]:
-    """Units by line that are ours to ship: kept, and not shipped before the order was imported."""
-    return {line.line_id: _wanted(line, before_import) for line in source.lines}
+def wanted_of(source: Snapshot, before_import: Units, policy: Policy = STANDARD) -> dict[str, int]:
+    """Units by line that are to be shipped: kept, and not shipped before the order was imported."""
+    return {line.line_id: _wanted(line, before_import, policy) for line in source.lines}
 
 
-def _wanted(line: Line, before_import: Units) -> int:
-    return max(line.kept - before_import.get(line.line_id, 0), 0) if line.requires_shipping else 0
+def _wanted(line: Line, before_import: Units, policy: Policy) -> int:
+    if policy.physical_only and not line.requires_shipping:
+        return 0
+    return max(line.kept - before_import.get(line.line_id, 0), 0)
 
 
 def content_of(source: Snapshot) -> tuple[Any, ...]:

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from order_ingest.domain.changes import Change, changes_of, moved, refund_kind
-from order_ingest.domain.content import content_of, keeping, meaning_of, wanted_of
-from order_ingest.domain.holds import JUDGED_BY_OTHERS, holds_of
+from order_ingest.domain.content import content_of, keeping, meaning_of
+from order_ingest.domain.holds import JUDGED_BY_OTHERS, TO_APPROVE, holds_of
+from order_ingest.domain.judging import judged
 from order_ingest.domain.order import (
     Arrival,
     Hold,
@@ -27,14 +28,15 @@ from order_ingest.domain.order import (
     Snapshot,
     Tracking,
 )
+from order_ingest.domain.policy import mapped
 
 StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.held", "order.released"]
 
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something for the order's timeline; `hold` for the kinds `held` and `released`, `refund` for `refunded`, `change`
-    for what an edit did."""
+    """Something for the order's timeline; `hold` for the kinds `held`, `released` and `refused`, `refund` for
+    `refunded`, `change` for what an edit did."""
 
     kind: str
     hold: Hold | None = None
@@ -80,7 +82,7 @@ def publish_state(before: Order, after: Order, *, changed: bool = False, notes: 
 def _kind(after: Order, changed: bool, old: Published) -> StateKind:
     if not changed:
         return "order.held" if set(after.published.holds) - set(old.holds) else "order.released"
-    if after.cancelled:
+    if after.called_off:
         return "order.cancelled"
     return "order.updated" if old.order_version else "order.placed"
 
@@ -102,10 +104,12 @@ def take_snapshot(order: Order, old: Snapshot | None, known: Recipient | None, n
 
 
 def admitted(order: Order, new: Arrival) -> Arrival:
-    """What may be kept of what a channel says: no personal data once the order is redacted."""
-    if not order.redacted:
-        return new
-    return replace(new, recipient={}, snapshot=replace(new.snapshot, addressed=False))
+    """What may be kept of what a channel says: of the personal data what the policy maps, and none once the order is
+    redacted."""
+    if order.redacted:
+        return replace(new, recipient={}, snapshot=replace(new.snapshot, addressed=False))
+    recipient = mapped(new.recipient, order.terms.policy.mapping)
+    return new if recipient is new.recipient else replace(new, recipient=recipient)
 
 
 def _refused(order: Order, new: Arrival) -> bool:
@@ -137,9 +141,12 @@ def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, ans
     return step._replace(notes=(Note("read_again"), *step.notes), refused=_refused(order, answer))
 
 
-def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None) -> Step:
+def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None, *, routes: bool = False) -> Step:
     """The channel names the order without telling it: it is read again, unless what is kept is as new as `updated_at`.
-    While a read is under way it counts as a state that arrived meanwhile."""
+    While a read is under way it counts as a state that arrived meanwhile. With `routes`, what the order is assigned to
+    changed: from now on its routes are read with it."""
+    if routes:
+        order = order._replace(follows=True)
     if old is not None and updated_at is not None and old.updated_at >= updated_at:
         return Step(order)
     if order.refetching:
@@ -148,28 +155,27 @@ def take_pointer(order: Order, old: Snapshot | None, updated_at: datetime | None
 
 
 def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | None, new: Arrival) -> Step:
-    source = keeping(old, new.snapshot)
-    cancelled = before.cancelled or source.cancelled
-    before_import = before.before_import if before.known else new.fulfilled
-    wanted = {} if cancelled else wanted_of(source, before_import)
-    recorded = not before.ours or new.recipient != known
+    source, unread = keeping(old, new.snapshot), False
+    if source.routing is None and old is not None and old.routing is not None:
+        source, unread = replace(source, routing=old.routing), True  # what it is assigned to is read again
+    recorded = not before.told or new.recipient != known
     after = base._replace(
         known=True,
         test=source.test,
-        paid=source.paid,
         addressed=source.addressed,
-        cancelled=cancelled,
-        wanted=wanted,
-        before_import=before_import,
+        cancelled=before.cancelled or source.cancelled,
+        before_import=before.before_import if before.told else new.fulfilled,
+        imported_at=before.imported_at or before.terms.at,
+        left_out=before.left_out or (not before.known and _too_early(before, source)),
+        refetching=base.refetching or unread,
         refunds=_refund_ids(before, new),
         extended=before.extended or _extends(old, source),
         recipient_version=before.recipient_version + recorded,
     )
-    changed = (
-        old is None or (wanted, cancelled) != (before.wanted, before.cancelled) or content_of(source) != content_of(old)
-    )
-    fresh = _fresh_refunds(before, after, new) if before.ours else ()
-    edits = _edits(before, after, old, known, new) if before.ours else ()
+    after = judged(after, source)
+    changed = old is None or _asks_else(before, after) or content_of(source) != content_of(old)
+    fresh = _fresh_refunds(before, after, new) if before.told else ()
+    edits = _edits(before, after, old, known, new) if before.told else ()
     notes = _arrival_notes(before, after, recorded, fresh, edits)
     step = publish_state(before, after, changed=changed, notes=notes)
     return step._replace(source=source, recipient=new.recipient if recorded else None, refunds=fresh)
@@ -183,18 +189,45 @@ def _edits(
     before: Order, after: Order, old: Snapshot | None, known: Recipient | None, new: Arrival
 ) -> tuple[Change, ...]:
     """What an edit did; that a cancellation leaves nothing to ship is said by the cancellation."""
-    lines = () if old is None or after.cancelled else changes_of(old, new.snapshot, before.wanted, after.wanted)
+    lines = () if old is None or after.called_off else changes_of(old, new.snapshot, before.wanted, after.wanted)
     return (*lines, *moved(known, new.recipient))
 
 
 def _arrival_notes(
     before: Order, after: Order, recorded: bool, fresh: tuple[Refund, ...], edits: tuple[Change, ...]
 ) -> tuple[Note, ...]:
-    notes = [Note("test")] if not before.known and not after.ours else []
+    notes = list(_verdict_notes(before, after))
     notes += [Note(change.kind, change=change) for change in edits]
-    if recorded and before.ours and not any(change.kind == "address" for change in edits):
+    if recorded and before.told and not any(change.kind == "address" for change in edits):
         notes.append(Note("recipient"))
     return (*notes, *(Note("refunded", refund=refund) for refund in fresh))
+
+
+def _verdict_notes(before: Order, after: Order) -> tuple[Note, ...]:
+    """What the policy now says of the order and did not say before."""
+    old, new = before.verdict, after.verdict
+    notes = []
+    if new.refusal is not None and (old.refusal is None or new.refusal.code != old.refusal.code):
+        notes.append(Note("refused", hold=new.refusal))
+    if new.refusal is None and old.refusal is not None:
+        notes.append(Note("let_in"))
+    if new.unrouted and not old.unrouted:
+        notes.append(Note("unrouted"))
+    if new.cancelled_by and not old.cancelled_by:
+        notes.append(Note("called_off"))
+    return tuple(notes)
+
+
+def _asks_else(before: Order, after: Order) -> bool:
+    return (after.wanted, after.called_off) != (before.wanted, before.called_off)
+
+
+def _too_early(order: Order, source: Snapshot) -> bool:
+    """Whether the order was placed before the orders of its live channel began to be ours."""
+    terms = order.terms
+    return (
+        not order.chosen and not terms.observing and terms.ours_from is not None and source.placed_at < terms.ours_from
+    )
 
 
 def _refund_ids(before: Order, new: Arrival) -> tuple[str, ...]:
@@ -217,11 +250,49 @@ def take_cancel(order: Order) -> Step:
     return publish_state(order, order._replace(cancelled=True, wanted={}), changed=True, notes=notes)
 
 
-def observe(order: Order, observing: str) -> Step:
-    """The channel's mode: its name while it only observes, blank when it is live."""
-    if order.observing == observing:
+# ------------------------------------------------------------------ the policy, and what people decide
+def govern(order: Order, source: Snapshot | None, known: Recipient | None) -> Step:
+    """Judge an order again where its terms changed since: the channel's mode, or its policy. An order that was only
+    observed becomes ours when its channel goes live, unless the choice that was made then leaves it out."""
+    terms = order.terms
+    if order.observing == terms.observing and (order.judged == terms.version or source is None):
         return Step(order)
-    return publish_state(order, order._replace(observing=observing))
+    after = order._replace(observing=terms.observing)
+    if source is None:
+        return publish_state(order, after)
+    if order.observing and not terms.observing and not order.requested:
+        after = after._replace(left_out=not order.brought_in and _too_early(order, source))
+    return _judged_again(order, after, source, known)
+
+
+def bring_in(order: Order, source: Snapshot, known: Recipient | None) -> Step:
+    """A person takes in what the policy rejects, whole; nothing happens where nothing is rejected."""
+    if order.verdict.refusal is None and not order.verdict.unrouted:
+        return Step(order)
+    after = order._replace(brought_in=True, left_out=False)
+    return _judged_again(order, after, source, known, Note("brought_in"))
+
+
+def choose(order: Order, *, chosen: bool) -> Step:
+    """A person names the order among those that become ours when its channel goes live, or does not any more."""
+    return Step(order) if order.chosen == chosen else Step(order._replace(chosen=chosen), taken=True)
+
+
+def approve(order: Order, source: Snapshot, known: Recipient | None) -> Step:
+    """A person lets go on what the policy makes wait for an approval."""
+    if not any(hold.code in TO_APPROVE for hold in order.verdict.waits):
+        return Step(order)
+    return _judged_again(order, order._replace(approved=True), source, known, Note("approved"))
+
+
+def _judged_again(before: Order, after: Order, source: Snapshot, known: Recipient | None, *notes: Note) -> Step:
+    """Judge under the newest terms; an order that becomes ours by it is told with its recipient."""
+    after = judged(after, source)
+    entering = after.ours and not before.told
+    after = after._replace(recipient_version=before.recipient_version + entering)
+    notes = (*notes, *_verdict_notes(before, after))
+    step = publish_state(before, after, changed=_asks_else(before, after), notes=notes)
+    return step._replace(recipient={} if known is None or after.redacted else known) if entering else step
 
 
 def answer_rejection(order: Order) -> Step:

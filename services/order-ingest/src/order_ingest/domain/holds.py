@@ -4,12 +4,19 @@ from order_ingest.domain.order import Hold, Order, shipped_net
 
 OBSERVING = "observing"
 PAYMENT = "payment"
+ROUTING = "routing"
 STOCK = "stock"
 ADDRESS_MISSING = "address_missing"
 REJECTED = "rejected"
 
 JUDGED_BY_OTHERS = frozenset({"sku_blank", "sku_unknown", "sku_ambiguous", "sku_doubled", "sku_unheard", STOCK})
 """Holds that sku-matcher or inventory answer anew for every content version."""
+
+NOT_DUE = frozenset({ROUTING, "scheduled", "channel_hold", "not_requested"})
+"""Holds of an order whose time has not come: it waits, and nobody has to do anything about it here."""
+
+TO_APPROVE = frozenset({"age", "currency"})
+"""Holds of the policy that a person may lift."""
 
 NOTHING_TO_EXPLAIN = frozenset(
     {"shipped", "delivered", "record_only", "cancelled", "cancelled_shipped_anyway", "rejected", "received"}
@@ -27,6 +34,7 @@ def holds_of(order: Order, content_version: int) -> tuple[Hold, ...]:
         holds.append(Hold(OBSERVING, quantities={"channel": order.observing}))
     if not order.paid:
         holds.append(Hold(PAYMENT))
+    holds += order.verdict.waits
     if order.match.content_version == content_version and not order.match.matched:
         holds += order.match.holds
     if order.reservation.content_version == content_version and not order.reservation.reserved:
@@ -49,4 +57,6 @@ def something_left(order: Order) -> bool:
 
 def shown_holds(order: Order, status: str) -> tuple[Hold, ...]:
     """The holds that explain a status to an operator."""
+    if order.verdict.unrouted:
+        return (Hold(ROUTING),)
     return () if status in NOTHING_TO_EXPLAIN else holds_of(order, order.published.content_version)

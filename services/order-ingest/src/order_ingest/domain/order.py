@@ -10,6 +10,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
+from order_ingest.domain.policy import NO_TERMS, Terms
+from order_ingest.domain.routing import Routing
+
 Units = Mapping[str, int]
 Recipient = Mapping[str, Any]
 """Personal data; these rules only compare it."""
@@ -38,7 +41,8 @@ class Line:
 class Snapshot:
     """An order as its channel told it at `updated_at`. `totals` are amounts as texts, shown and not reasoned about.
 
-    `ship_by`, `deliver_by` and `service` are kept from an earlier state where a newer one is silent of them.
+    `ship_by`, `deliver_by` and `service` are kept from an earlier state where a newer one is silent of them; `routing`
+    is None where the channel was not asked to which locations it assigns the order.
     """
 
     updated_at: datetime
@@ -56,6 +60,8 @@ class Snapshot:
     ship_by: datetime | None = None
     deliver_by: datetime | None = None
     service: str = ""
+    fulfillment_status: str = ""
+    routing: Routing | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,17 @@ class Hold:
     def key(self) -> str:
         """What makes it the same hold although its quantities changed."""
         return " ".join((self.code, *self.lines))
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What the policy says of an order: why it is not ours, what it waits for, whether nobody can say yet if it is
+    ours, and the channel's status by which it counts as cancelled."""
+
+    refusal: Hold | None = None
+    waits: tuple[Hold, ...] = ()
+    unrouted: bool = False
+    cancelled_by: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,11 +225,16 @@ class Order(NamedTuple):
     what the channel says can change them, and milestones need neither. A named tuple, because every event makes a new
     one and a frozen dataclass of so many fields takes several times as long.
 
-    `known`: content has come. `wanted`: units of each line that are ours to ship, none once it is cancelled.
-    `cancelled` is also the tombstone of an order whose content has not come; `observing` is the channel's name while
-    it only observes, else blank; `before_import` are the units that the first snapshot said had shipped; `extended`:
-    lines were added since; `voids` tell for each voided shipment whether its units are shipped again under the same
-    revision; `redacted` refuses personal data for good, and nothing else.
+    `known`: content has come. `wanted`: units of each line that are ours to ship, none once it is cancelled. `paid`:
+    payment is no reason to wait. `cancelled` is also the tombstone of an order whose content has not come; `observing`
+    is the channel's name while it only observes, else blank; `before_import` are the units that had shipped when the
+    order became ours, `before_ours` those of them that left from our locations; `extended`: lines were added since;
+    `voids` tell for each voided shipment whether its units are shipped again under the same revision; `redacted`
+    refuses personal data for good, and nothing else.
+
+    `terms` are those of this transaction and not stored; `judged` is the version of the policy that `verdict` follows
+    from. `follows`: the channel is asked for the order's routes whenever it is read. People decided `approved` (what
+    the policy makes wait), `brought_in` (what it rejects), and `chosen` or `left_out` (when the channel went live).
     """
 
     known: bool = False
@@ -242,11 +264,31 @@ class Order(NamedTuple):
     tracking: Mapping[str, Tracking] = NOTHING
     answered: int = 0
     redacted: bool = False
+    terms: Terms = NO_TERMS
+    judged: int = 0
+    verdict: Verdict = Verdict()
+    imported_at: datetime | None = None
+    before_ours: Units | None = None
+    follows: bool = False
+    approved: bool = False
+    brought_in: bool = False
+    left_out: bool = False
+    chosen: bool = False
+
+    @property
+    def told(self) -> bool:
+        """Whether anybody was told of the order."""
+        return self.published.order_version > 0
 
     @property
     def ours(self) -> bool:
-        """Whether the order is told to anybody: a test order is stored and goes nowhere."""
-        return self.known and (not self.test or self.published.order_version > 0)
+        """Whether the order is told to anybody: what the policy rejects is stored and goes nowhere."""
+        return self.known and (self.told or not (self.verdict.refusal or self.verdict.unrouted))
+
+    @property
+    def called_off(self) -> bool:
+        """Whether nothing is wanted because the order is cancelled, in its channel or by the policy."""
+        return self.cancelled or bool(self.verdict.cancelled_by)
 
 
 def parcel_key(shipment_id: str, package_ref: str) -> str:

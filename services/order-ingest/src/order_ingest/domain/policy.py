@@ -69,13 +69,15 @@ STANDARD = Policy()
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Under what an order is judged: its channel's policy and the number of that policy, the channel's name while it
-    only observes (else blank), from when on its orders are ours, and when the order is heard of."""
+    only observes (else blank), from when on its orders are ours, when the order is heard of, and whether the channel
+    tells to which of its locations it assigns an order."""
 
     policy: Policy = STANDARD
     version: int = 0
     observing: str = ""
     ours_from: datetime | None = None
     at: datetime | None = None
+    routes: bool = False
 
 
 NO_TERMS = Terms()

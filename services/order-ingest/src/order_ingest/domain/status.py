@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from order_ingest.domain.holds import holds_of
+from order_ingest.domain.holds import NOT_DUE, holds_of
 from order_ingest.domain.order import Order, Units, shipped_net
 
 STATUSES = (
@@ -14,13 +14,14 @@ STATUSES = (
     "shipped",
     "delivered",
     "on_hold",
+    "waiting",
     "cancel_requested",
     "cancelled",
     "cancelled_shipped_anyway",
     "rejected",
     "record_only",
 )
-OPEN = ("matching", "reserving", "outstanding", "partially_shipped", "on_hold", "cancel_requested")
+OPEN = ("matching", "reserving", "outstanding", "partially_shipped", "on_hold", "waiting", "cancel_requested")
 """Statuses of orders that may still move."""
 
 ENDED = ("shipped", "delivered", "cancelled", "cancelled_shipped_anyway", "rejected", "record_only")
@@ -38,7 +39,7 @@ def status(order: Order) -> str:
     if not order.known:
         return "received"
     if not order.ours:
-        return "rejected"
+        return "rejected" if order.verdict.refusal else "waiting"
     wanted, left = order.wanted, shipped_net(order)
     if not any(wanted.values()):
         return _nothing_wanted(order, left)
@@ -48,8 +49,10 @@ def status(order: Order) -> str:
         return _arrived(order)
     if any(left.values()):
         return "partially_shipped"
-    if holds_of(order, order.published.content_version):
-        return "outstanding" if _destination_has_it(order, wanted) else "on_hold"
+    if holds := holds_of(order, order.published.content_version):
+        if _destination_has_it(order, wanted):
+            return "outstanding"
+        return "waiting" if all(hold.code in NOT_DUE for hold in holds) else "on_hold"
     if any(revision not in order.rejected for revision in order.requested):
         return "outstanding"
     matched = order.match.content_version == order.published.content_version and order.match.matched
@@ -57,12 +60,15 @@ def status(order: Order) -> str:
 
 
 def _nothing_wanted(order: Order, left: dict[str, int]) -> str:
-    if not order.ever_wanted and not order.cancelled:
-        return "record_only"
+    refused = order.verdict.refusal is not None and not order.called_off
+    if not order.ever_wanted and not order.called_off:
+        return "rejected" if refused else "record_only"
     if not _settled(order) or _positive(order.settlement.standing) != _positive(left):
         return "cancel_requested"
-    if order.cancelled:
+    if order.called_off:
         return "cancelled_shipped_anyway" if any(left.values()) else "cancelled"
+    if refused and not any(left.values()):
+        return "rejected"
     return _arrived(order) if any(left.values()) else "cancelled"  # an edit removed the rest, or everything
 
 

@@ -11,6 +11,7 @@ from crossdock.storage.engine import columns
 from order_ingest.domain.channel import Channel
 from order_ingest.domain.policy import policy_of
 from order_ingest.domain.status import OPEN
+from order_ingest.store.documents import source_of
 from order_ingest.store.orders import COLUMNS, Row, row_of
 
 FIRST = UUID(int=0)
@@ -43,7 +44,7 @@ LOCK_RECONSIDERATION = text("SELECT after FROM reconsideration WHERE channel_id 
 ADVANCE = text("UPDATE reconsideration SET after = :after WHERE channel_id = :channel_id")
 FINISH = text("DELETE FROM reconsideration WHERE channel_id = :channel_id")
 OPEN_ORDERS = text(f"""
-    SELECT {COLUMNS} FROM orders
+    SELECT {COLUMNS}, source FROM orders
     WHERE channel_id = :channel_id AND order_id > :after AND status = ANY(CAST(:statuses AS text[]))
     ORDER BY order_id LIMIT :limit FOR UPDATE
 """)  # noqa: S608
@@ -88,13 +89,15 @@ async def next_to_reconsider(tx: Tx) -> UUID | None:
 
 
 async def page_to_reconsider(tx: Tx, channel_id: UUID, limit: int) -> Sequence[Row]:
-    """The next open orders of a channel that waits to be judged again, locked, without their sources; empty when there
-    are no more."""
+    """The next open or rejected orders of a channel that waits to be judged again, locked, with their sources; empty
+    when there are no more."""
     cursor = await tx.rows(LOCK_RECONSIDERATION, channel_id=channel_id)
     if not cursor:
         return []
-    found = await tx.rows(OPEN_ORDERS, channel_id=channel_id, after=cursor[0].after, statuses=list(OPEN), limit=limit)
-    return [row_of(row) for row in found]
+    found = await tx.rows(
+        OPEN_ORDERS, channel_id=channel_id, after=cursor[0].after, statuses=[*OPEN, "rejected"], limit=limit
+    )
+    return [row_of(row)._replace(source=row.source and source_of(row.source)) for row in found]
 
 
 async def reconsidered(tx: Tx, channel_id: UUID, last: UUID | None) -> None:

@@ -19,7 +19,9 @@ from order_ingest.domain.order import (
     Shipment,
     Snapshot,
     Tracking,
+    Verdict,
 )
+from order_ingest.domain.routing import Route, Routing, Shipped
 
 Document = Mapping[str, Any]
 
@@ -37,6 +39,8 @@ def source_document(source: Snapshot) -> dict[str, Any]:
         "total": source.total,
         "currency": source.currency,
         "financial_status": source.financial_status,
+        "fulfillment_status": source.fulfillment_status,
+        "routing": source.routing,
         "totals": source.totals,
         "lines": source.lines,
         "ship_by": source.ship_by,
@@ -63,7 +67,20 @@ def source_of(document: Document) -> Snapshot:
         ship_by=_moment(document.get("ship_by")),
         deliver_by=_moment(document.get("deliver_by")),
         service=document.get("service", ""),
+        fulfillment_status=document.get("fulfillment_status", ""),
+        routing=_routing(document.get("routing")),
     )
+
+
+def _routing(document: Document | None) -> Routing | None:
+    if document is None:
+        return None
+    routes = tuple(_route(route) for route in document["routes"])
+    return Routing(routes, tuple(Shipped(**one) for one in document["shipped"]))
+
+
+def _route(route: Document) -> Route:
+    return Route(**{**route, "due_at": _moment(route["due_at"]), "reasons": tuple(route["reasons"])})
 
 
 def _moment(text: str | None) -> datetime | None:
@@ -89,7 +106,8 @@ def _line(line: Document) -> Line:
 START = Order()
 BY_NUMBER = ("requested", "rejected")
 """Keyed by number, which JSON has not; all other fields are JSON as they are (orjson writes dataclasses)."""
-COLUMNS_OF_THEIR_OWN = ("refetching", "arrived_meanwhile")
+NOT_IN_THE_DOCUMENT = ("refetching", "arrived_meanwhile", "terms")
+"""The first two have columns of their own; the terms are the channel's."""
 
 
 def progress_document(order: Order) -> dict[str, Any]:
@@ -97,7 +115,7 @@ def progress_document(order: Order) -> dict[str, Any]:
     document: dict[str, Any] = {}
     values: tuple[Any, ...] = order
     for name, value, start in zip(Order._fields, values, START, strict=True):
-        if value is start or value == start or name in COLUMNS_OF_THEIR_OWN:
+        if value is start or value == start or name in NOT_IN_THE_DOCUMENT:
             continue
         document[name] = {str(key): one for key, one in value.items()} if name in BY_NUMBER else value
     return document
@@ -114,8 +132,18 @@ def _published(document: Document) -> Published:
     return Published(document["order_version"], document["content_version"], holds, document["answered"])
 
 
+def _hold(document: Document) -> Hold:
+    return Hold(**{**document, "lines": tuple(document["lines"])})
+
+
+def _verdict(document: Document) -> Verdict:
+    refusal = None if document["refusal"] is None else _hold(document["refusal"])
+    waits = tuple(_hold(hold) for hold in document["waits"])
+    return Verdict(refusal, waits, document["unrouted"], document["cancelled_by"])
+
+
 def _match(document: Document) -> Match:
-    holds = tuple(Hold(**(hold | {"lines": tuple(hold["lines"])})) for hold in document["holds"])
+    holds = tuple(_hold(hold) for hold in document["holds"])
     return Match(document["content_version"], document["match_version"], document["matched"], holds)
 
 
@@ -129,6 +157,8 @@ def _shipment(document: Document) -> Shipment:
 
 
 READERS: dict[str, Callable[[Any], Any]] = {
+    "verdict": _verdict,
+    "imported_at": datetime.fromisoformat,
     "refunds": tuple,
     "published": _published,
     "match": _match,

@@ -98,7 +98,9 @@ SAVE_WHOLE = text(f"""
         ON CONFLICT DO NOTHING)
     UPDATE orders SET number = s.number, number_key = s.number_key, placed_at = s.placed_at, status = s.status,
         hold_codes = string_to_array(s.hold_codes, ' '), source = s.source, progress = s.progress,
-        refetch_due_at = CASE WHEN s.refetching THEN coalesce(orders.refetch_due_at, now()) END,
+        refetch_due_at = CASE WHEN NOT s.refetching THEN NULL
+            WHEN s.refetch_again AND orders.refetch_token IS NULL THEN now()
+            ELSE coalesce(orders.refetch_due_at, now()) END,
         refetch_again = s.refetch_again AND orders.refetch_token IS NOT NULL, ship_by = s.ship_by,
         {ENDING}
     FROM s WHERE orders.order_id = s.order_id

@@ -15,7 +15,8 @@ CLAIM = text("""
     WHERE order_id IN (
         SELECT order_id FROM orders WHERE refetch_due_at <= now() ORDER BY refetch_due_at LIMIT :limit
         FOR UPDATE SKIP LOCKED)
-    RETURNING order_id, channel_id, channel_kind, external_id, refetch_attempt
+    RETURNING order_id, channel_id, channel_kind, external_id, refetch_attempt,
+        coalesce(CAST(progress ->> 'follows' AS bool), false) AS follows
 """)
 LOCK_MINE = text(f"""
     SELECT {COLUMNS} FROM orders
@@ -33,20 +34,22 @@ DONE = text("""
 
 @dataclass(frozen=True, slots=True)
 class Refetch:
-    """An order to be read again; `attempt` counts from 1."""
+    """An order to be read again; `attempt` counts from 1; `follows`: with its routes."""
 
     order_id: UUID
     channel_id: UUID
     channel_kind: str
     external_id: str
     attempt: int
+    follows: bool
 
 
 async def claim(tx: Tx, token: UUID, *, limit: int, lease_seconds: float) -> list[Refetch]:
     """Take orders that are due; whoever comes later finds them taken until the lease ends."""
     rows = await tx.rows(CLAIM, token=token, limit=limit, lease_seconds=lease_seconds)
     return [
-        Refetch(row.order_id, row.channel_id, row.channel_kind, row.external_id, row.refetch_attempt) for row in rows
+        Refetch(row.order_id, row.channel_id, row.channel_kind, row.external_id, row.refetch_attempt, row.follows)
+        for row in rows
     ]
 
 

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from crossdock.channels.errors import Permanent
-from crossdock.channels.model import CanonicalOrder, ListingSet, Parsed, RawWebhook, Refused, Verified
+from crossdock.channels.model import CanonicalOrder, CanonicalRouting, ListingSet, Parsed, RawWebhook, Refused, Verified
 from crossdock.channels.protocols import (
     App,
     Approval,
@@ -24,7 +24,7 @@ from crossdock.channels.protocols import (
     Subscription,
 )
 from crossdock.channels.reading import Bad, identifier, moment, text
-from crossdock.channels.shopify import mapper, oauth, personal, scopes, shipments, subscriptions, webhooks
+from crossdock.channels.shopify import mapper, oauth, personal, routing, scopes, shipments, subscriptions, webhooks
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient, asked_version
 from crossdock.channels.shopify.graphql import listings_from_node, order_from_node
@@ -88,6 +88,14 @@ class ShopifyConnector:
             return order_from_node(node, lines)
         except Bad as bad:
             raise Permanent(f"Shopify's order {external_id} cannot be read: {bad}", "unreadable") from None
+
+    async def fetch_routing(self, access: ChannelAccess, external_id: str) -> CanonicalRouting | None:
+        """See RouteSource."""
+        return await routing.read(self.client, access, order_gid(external_id))
+
+    async def order_of_route(self, access: ChannelAccess, route_id: str) -> str | None:
+        """See RouteSource."""
+        return await routing.owner(self.client, access, route_id)
 
     async def poll_orders(self, access: ChannelAccess, since: datetime, cursor: str | None = None) -> OrderPage:
         """See OrderFeed. Raises Permanent when Shopify ignored our filter, since it then tells every order."""

@@ -162,8 +162,9 @@ def _address(address: Node | None) -> dict[str, Any] | None:
 
 
 def _fulfillment_status(node: Node) -> str | None:
-    """REST's word: `fulfilled`, `partial`, or None for every other display status."""
-    return {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial"}.get(node.get("displayFulfillmentStatus") or "")
+    """REST's word: `fulfilled`, `partial`, `restocked`, or None for every other display status."""
+    words = {"FULFILLED": "fulfilled", "PARTIALLY_FULFILLED": "partial", "RESTOCKED": "restocked"}
+    return words.get(node.get("displayFulfillmentStatus") or "")
 
 
 def _attributes(pairs: Sequence[Node] | None) -> list[dict[str, Any]]:

@@ -4,12 +4,20 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from crossdock.channels.model import Ignored, ListingSet, OrderCancelledNotice, OrderTouched, Parsed, Unreadable
+from crossdock.channels.model import (
+    Ignored,
+    ListingSet,
+    OrderCancelledNotice,
+    OrderTouched,
+    Parsed,
+    RouteTouched,
+    Unreadable,
+)
 from crossdock.channels.reading import Bad, Inexact, identifier, moment, read_json, read_quickly
 from crossdock.channels.shopify import personal
 from crossdock.channels.shopify.orders import order_of
 from crossdock.channels.shopify.products import listings_of
-from crossdock.channels.shopify.webhooks import category_of
+from crossdock.channels.shopify.webhooks import ROUTE_TOPICS, category_of
 
 DELETED_AT = datetime(9999, 12, 31, tzinfo=UTC)
 """`products/delete` carries the id alone; a deleted id never comes back, so nothing is newer than its deletion."""
@@ -80,6 +88,8 @@ def _reader(topic: str) -> tuple[str, Reader]:
         return "order_edit", _pointer
     if topic == "order_transactions/create":
         return "transaction", _transaction
+    if topic in ROUTE_TOPICS:
+        return "fulfillment orders", _route
     if topic == "orders/delete":
         return "order", _deleted_order
     if topic == "products/delete":
@@ -111,6 +121,16 @@ def _transaction(payload: Mapping[str, Any], path: str) -> Parsed:
     if payload.get("kind") not in MOVES_MONEY or payload.get("status") != "success":
         return Ignored("the transaction changes no order's payment")
     return _pointer(payload, path)
+
+
+def _route(payload: Mapping[str, Any], path: str) -> Parsed:
+    """The payload names one or more fulfillment orders, all of one order, and never the order."""
+    for name, member in payload.items():
+        if isinstance(member, Mapping) and str(member.get("id", "")).startswith("gid://shopify/FulfillmentOrder/"):
+            route_id = identifier(member["id"], f"{path}.{name}.id")
+            if route_id is not None and route_id.isascii() and route_id.isdigit():
+                return RouteTouched(route_id)
+    raise Bad(path, "name no fulfillment order")
 
 
 def _order_id(payload: Mapping[str, Any], key: str, path: str) -> str:

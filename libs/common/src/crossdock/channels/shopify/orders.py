@@ -81,6 +81,7 @@ def _order_of(payload: Mapping[str, Any]) -> CanonicalOrder:
         source=text(payload.get("source_name"), 100),
         ship_by=moment(payload.get("fulfill_by"), "fulfill_by"),
         service=_service(payload),
+        fulfillment_status=text(payload.get("fulfillment_status"), 50).lower() or "unfulfilled",
     )
 
 

@@ -119,7 +119,7 @@ async def _read(client: ShopifyClient, access: ChannelAccess, external_id: str) 
         order = data.get("order")
         if order is None:
             raise Permanent(f"Shopify does not know the order {external_id}", "order_not_found")
-        nodes += [await _with_all_lines(client, access, node) for node in order["fulfillmentOrders"]["nodes"]]
+        nodes += [await with_all_lines(client, access, node) for node in order["fulfillmentOrders"]["nodes"]]
         page = order["fulfillmentOrders"]["pageInfo"]
         after = page["endCursor"] if page["hasNextPage"] else None
         if after is None:
@@ -131,7 +131,8 @@ async def _read(client: ShopifyClient, access: ChannelAccess, external_id: str) 
     )
 
 
-async def _with_all_lines(client: ShopifyClient, access: ChannelAccess, node: Mapping[str, Any]) -> Mapping[str, Any]:
+async def with_all_lines(client: ShopifyClient, access: ChannelAccess, node: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A fulfillment order with the lines of all its pages. Raises ChannelError."""
     lines = list(node["lineItems"]["nodes"])
     page = node["lineItems"]["pageInfo"]
     while page["hasNextPage"]:

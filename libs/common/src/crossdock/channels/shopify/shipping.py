@@ -11,7 +11,8 @@ from crossdock.channels.reading import identifier
 
 SHIPPABLE = frozenset({"OPEN", "IN_PROGRESS"})
 WAITING = frozenset({"SCHEDULED", "ON_HOLD"})
-_GONE = frozenset({"CANCELLED", "ERROR", "FAILURE"})
+GONE = frozenset({"CANCELLED", "ERROR", "FAILURE"})
+"""Statuses of fulfillments that ship nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +82,7 @@ def fulfillments_of(order: Mapping[str, Any]) -> tuple[KnownFulfillment, ...]:
     """The fulfillments of the order that count, oldest first."""
     found = []
     for node in sorted(order["fulfillments"], key=lambda one: (one["createdAt"], one["id"])):
-        if node["status"] in _GONE:
+        if node["status"] in GONE:
             continue
         quantities: dict[str, int] = defaultdict(int)
         for line in node["fulfillmentLineItems"]["nodes"]:

@@ -7,6 +7,7 @@ from crossdock.channels.protocols import ChannelAccess, ScopeNeed, Subscription
 from crossdock.channels.shopify import scopes
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient, raise_for_user_errors
+from crossdock.channels.shopify.webhooks import ROUTE_TOPICS
 
 _ORDERS, _PRODUCTS = ("read_orders",), ("read_products",)
 TOPICS: Mapping[str, tuple[str, ...]] = {
@@ -17,6 +18,7 @@ TOPICS: Mapping[str, tuple[str, ...]] = {
     "orders/edited": _ORDERS,
     "orders/delete": _ORDERS,
     "refunds/create": _ORDERS,
+    **dict.fromkeys(sorted(ROUTE_TOPICS), scopes.READ_FULFILLMENT_ORDERS),
     "products/create": _PRODUCTS,
     "products/update": _PRODUCTS,
     "products/delete": _PRODUCTS,

@@ -22,6 +22,23 @@ _CHANNEL = frozenset(
         "customers/redact",
     }
 )
+ROUTE_TOPICS = frozenset(
+    f"fulfillment_orders/{what}"
+    for what in (
+        "moved",
+        "split",
+        "merged",
+        "cancelled",
+        "placed_on_hold",
+        "hold_released",
+        "rescheduled",
+        "scheduled_fulfillment_order_ready",
+        "fulfillment_request_submitted",
+        "cancellation_request_submitted",
+    )
+)
+"""After these an order's fulfillment orders are read again. `order_routing_complete` is none of them: it comes for
+every order, and one that waits for its routes is read again anyway."""
 _BY_RESOURCE = {
     "orders": "orders",
     "products": "catalog",
@@ -33,14 +50,15 @@ _BY_RESOURCE = {
 def category_of(topic: str) -> str | None:
     """Who needs a topic: `orders`, `catalog`, `stock`, `channel`, or None.
 
-    `fulfillments/*` and `fulfillment_orders/*` are None: they are echoes of our own writes, or of what the order's
-    own update tells; ship notices of destinations are the only `fulfillment`.
+    `fulfillments/*` are None: they are echoes of our own writes, or of what the order's own update tells. Of
+    `fulfillment_orders/*` those count that change who ships what, or when. Ship notices of destinations are the only
+    `fulfillment`.
     """
     if topic in _WITHOUT_AN_ORDER:
         return None
     if topic in _CHANNEL:
         return "channel"
-    if topic in ("refunds/create", "order_transactions/create"):
+    if topic in ROUTE_TOPICS or topic in ("refunds/create", "order_transactions/create"):
         return "orders"
     return _BY_RESOURCE.get(topic.partition("/")[0])
 

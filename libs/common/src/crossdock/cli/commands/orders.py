@@ -63,3 +63,19 @@ def order_assign(
         path = f"/v1/orders/{order_id}/match/lines/{segment(line)}"
         answer = client().call("PUT", path, {"sku": sku, "quantity": quantity})
     say("The order goes on." if answer["matched"] else "Other lines of the order still wait: crossdock order show.")
+
+
+@app.command("bring-in")
+def order_bring_in(order: str) -> None:
+    """Take an order in that its channel's policy rejects."""
+    with one_sentence():
+        client().call("POST", f"/v1/orders/{segment(order)}/bring-in")
+    say(f"Order {order} is ours.")
+
+
+@app.command("approve")
+def order_approve(order: str) -> None:
+    """Let an order go on that waits for an approval, such as one that is very old."""
+    with one_sentence():
+        client().call("POST", f"/v1/orders/{segment(order)}/approve")
+    say(f"Order {order} is approved.")
