@@ -7,11 +7,10 @@ import argparse
 import asyncio
 import logging
 import signal
-from typing import Annotated
 from uuid import UUID
 
 import uvloop
-from faststream import AckPolicy, Context
+from faststream import AckPolicy
 from faststream.rabbit import Channel, ExchangeType, RabbitBroker, RabbitExchange, RabbitMessage, RabbitQueue
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import async_sessionmaker, create_async_engine
@@ -30,7 +29,7 @@ async def run(database_url: str, broker_url: str, queue_name: str) -> None:
     )
     events = RabbitExchange("events", type=ExchangeType.TOPIC, declare=False)
 
-    async def reserve(event: OrderMatched, message: Annotated[RabbitMessage, Context("message")]) -> None:
+    async def reserve(event: OrderMatched, message: RabbitMessage) -> None:
         try:
             items = await Handler(sessions).reserve(UUID(message.message_id), event)
         except IntegrityError:
