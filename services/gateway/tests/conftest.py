@@ -7,7 +7,7 @@ import hmac
 import json
 import secrets
 import socket
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,6 +27,8 @@ from crossdock.testing.database import Templates, TestDatabase
 from gateway.main import service
 from gateway.parts import parts_of
 from gateway.settings import Settings
+from sandbox.app import create_app
+from sandbox.testing import Sandbox, serve
 
 SERVICE_KEY = "a-service-key-of-at-least-32-characters"
 API_KEY = "xd_first-key-of-the-tests"
@@ -63,6 +65,7 @@ class Running:
             "name": "Test shop",
             "shop": SHOP,
             "mode": "live",
+            "base_url": "http://127.0.0.1:9",
             "secrets": {"webhook_secret": SECRET, "access_token": "token-of-the-shop"},
         }
         reply = await self.client.post("/v1/channels", json=body | changes)
@@ -145,6 +148,23 @@ def until() -> Callable[..., Any]:
     return come_true
 
 
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    """One sandbox for the run."""
+    yield from serve(create_app(seed=1))
+
+
+@pytest.fixture
+def shopify(sandbox_url: str) -> Iterator[Sandbox]:
+    """A simulated Shopify with the test shop, whose app has the id `app-1` and the test secret."""
+    with httpx.Client(base_url=sandbox_url, timeout=10, trust_env=False) as client:
+        running = Sandbox(sandbox_url, client, SHOP)
+        running.control("reset")
+        running.store(secret=SECRET, client_id="app-1")
+        yield running
+        running.control("reset")
+
+
 @pytest.fixture
 def database(databases: Callable[..., TestDatabase]) -> TestDatabase:
     return databases("gateway")
@@ -162,6 +182,7 @@ async def run_gateway(database: TestDatabase, *, wait_for: str = "/readyz", **se
         "sealing_keys": made_key(),
         "bootstrap_api_key": API_KEY,
         "port": port,
+        "public_url": url,
         "stop_seconds": 2.0,
     } | settings
     process = Process(service, Settings(**values))
@@ -196,7 +217,7 @@ async def shared_gateway(templates: Templates) -> AsyncIterator[Running]:
 async def gateway(shared_gateway: Running) -> Running:
     """The module's gateway with empty tables: no channel, no delivery, and the first API key alone."""
     async with transaction(shared_gateway.process.database) as tx:
-        for table in ("delivery", "delivery_body", "outbox", "credential", "channel"):
+        for table in ("delivery", "delivery_body", "outbox", "credential", "connection", "approval", "channel"):
             await tx.run(text(f"DELETE FROM {table}"))
         await tx.run(text("DELETE FROM api_key WHERE name <> 'bootstrap'"))
     await parts_of(shared_gateway.process.context).directory.refresh()

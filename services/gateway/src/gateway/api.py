@@ -1,71 +1,25 @@
 """The gateway's HTTP API: webhooks, channels, API keys, access for other services, and the proxy to the rest."""
 
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr
-from pydantic_core import PydanticCustomError
+from fastapi import APIRouter, Depends
+from pydantic import BaseModel
 
 from crossdock.contracts.base import utc_now
-from crossdock.contracts.gateway import ChannelMode
 from crossdock.messaging import outbox
 from crossdock.service import parked_api
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
-from gateway import channels, golive, keys, proxy, store
-from gateway.domain.channels import Channel, storable
+from gateway import channel_api, channels, golive, grants, keys, proxy, store
+from gateway.fields import Name
 from gateway.parts import Parts, parts_of
 from gateway.sealing import Unsealable
+from gateway.store import connections
 from gateway.webhooks import WebhookDoor
 
-CredentialKind = Literal["access_token", "webhook_secret", "api_key", "signing_secret"]
-
-
-def _storable(text: str) -> str:
-    if not storable(text):
-        raise PydanticCustomError("unstorable_text", "holds a character that cannot be stored")
-    return text
-
-
-def _sealable(secret: SecretStr) -> SecretStr:
-    _storable(secret.get_secret_value())
-    return secret
-
-
-Limit = Annotated[int, Query(ge=1, le=500)]
-Storable = Annotated[str, AfterValidator(_storable)]
-Name = Annotated[Storable, Field(min_length=1, max_length=200)]
-Address = Annotated[Storable, Field(max_length=2000)]
-Secret = Annotated[SecretStr, Field(min_length=1, max_length=4096), AfterValidator(_sealable)]
-
-
-class NewChannel(BaseModel):
-    """A store or account to connect. `shop` for Shopify, `base_url` where the channel has no well-known address."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    kind: Name
-    name: Name
-    mode: ChannelMode = "observe"
-    shop: Address | None = None
-    base_url: Address | None = None
-    settings: dict[str, Any] = {}
-    secrets: dict[CredentialKind, Secret] = {}
-
-
-class ChannelChange(BaseModel):
-    """What to change; what is left out stays. Null removes a setting or a secret."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Name | None = None
-    mode: ChannelMode | None = None
-    base_url: Address | None = None
-    settings: dict[str, Any] = {}
-    secrets: dict[CredentialKind, Secret | None] = {}
+RESEAL_ROWS = 200
 
 
 class NewKey(BaseModel):
@@ -89,9 +43,11 @@ def router(context: Context) -> APIRouter:
     routes.add_route("/webhooks/{kind}/{channel_id}", door, methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
     routes.include_router(_access(context, parts))
     people, admins = Depends(keys.required(parts.keys)), Depends(keys.required(parts.keys, "admin"))
-    routes.include_router(_channels(context, parts), prefix="/v1/channels", dependencies=[people])
+    routes.include_router(channel_api.callback_router(context, parts))
+    routes.include_router(channel_api.router(context, parts), prefix="/v1/channels", dependencies=[people])
     routes.include_router(golive.router(context, parts), prefix="/v1/channels")
     routes.include_router(_keys(context, parts), prefix="/v1/api-keys", dependencies=[admins])
+    routes.include_router(_sealing_keys(context, parts), prefix="/v1/sealing-keys", dependencies=[admins])
     routes.include_router(parked_api.router(context.database), prefix="/v1/services/gateway", dependencies=[people])
     routes.include_router(_status(context, parts), prefix="/v1/status", dependencies=[people])
     routes.include_router(proxy.router(parts.proxy, people))
@@ -102,62 +58,18 @@ def _access(context: Context, parts: Parts) -> APIRouter:
     routes = APIRouter(prefix="/internal", dependencies=[service_guard(context, "gateway")], include_in_schema=False)
 
     @routes.get("/channels/{channel_id}/access")
-    async def access(channel_id: UUID) -> dict[str, Any]:
-        async with context.transaction() as tx:
-            try:
-                channel, token = await channels.access(tx, parts.box, channel_id)
-            except Unsealable as problem:
-                raise Problem(500, "unsealable", f"{problem}.", "Set that key, or store the secret anew.") from None
-        seconds = parts.settings.access_seconds
+    async def access(channel_id: UUID, refused: str = "") -> dict[str, Any]:
+        try:
+            found = await grants.access(context, parts, channel_id, refused)
+        except Unsealable as problem:
+            raise Problem(500, "unsealable", f"{problem}.", "Set that key, or store the secret anew.") from None
         return {
-            "base_url": channel.base_url,
-            "settings": channel.settings,
-            "token": token,
-            "seconds": seconds,
-            "expires_at": utc_now() + timedelta(seconds=seconds),
+            "base_url": found.channel.base_url,
+            "settings": found.channel.settings,
+            "token": found.token,
+            "seconds": found.seconds,
+            "expires_at": utc_now() + timedelta(seconds=found.seconds),
         }
-
-    return routes
-
-
-def _channels(context: Context, parts: Parts) -> APIRouter:
-    routes = APIRouter(tags=["channels"])
-
-    @routes.post("", status_code=201)
-    async def connect(new: NewChannel) -> dict[str, Any]:
-        async with context.transaction() as tx:
-            channel = await channels.connect(tx, parts.box, new.model_dump(exclude={"secrets"}), _by_kind(new.secrets))
-        await parts.directory.changed()
-        return _shown(channel)
-
-    @routes.get("")
-    async def list_channels(after: UUID | None = None, limit: Limit = 100) -> list[dict[str, Any]]:
-        async with context.transaction() as tx:
-            return [_shown(channel) for channel in await store.channels(tx, after, limit)]
-
-    @routes.get("/{channel_id}")
-    async def show(channel_id: UUID) -> dict[str, Any]:
-        async with context.transaction() as tx:
-            channel = await store.channel(tx, channel_id)
-        if channel is None:
-            raise not_found("channel", channel_id)
-        return _shown(channel)
-
-    @routes.patch("/{channel_id}")
-    async def change(channel_id: UUID, changed: ChannelChange) -> dict[str, Any]:
-        unset = {name for name in ("name", "mode") if getattr(changed, name) is None}
-        given = changed.model_dump(exclude={"secrets", *unset}, exclude_unset=True)
-        overlap = timedelta(hours=parts.settings.secret_overlap_hours)
-        async with context.transaction() as tx:
-            channel = await channels.change(tx, parts.box, channel_id, given, _by_kind(changed.secrets), overlap)
-        await parts.directory.changed()
-        return _shown(channel)
-
-    @routes.delete("/{channel_id}", status_code=204)
-    async def disconnect(channel_id: UUID) -> None:
-        async with context.transaction() as tx:
-            await channels.disconnect(tx, channel_id)
-        await parts.directory.changed()
 
     return routes
 
@@ -176,29 +88,6 @@ def _status(context: Context, parts: Parts) -> APIRouter:
         return {"ready": not unready and all(one["ready"] for one in others), "services": [own, *others]}
 
     return routes
-
-
-def _by_kind(secrets: Mapping[CredentialKind, SecretStr | None]) -> dict[str, SecretStr | None]:
-    return {str(kind): secret for kind, secret in secrets.items()}
-
-
-def _shown(channel: Channel) -> dict[str, Any]:
-    path = f"/webhooks/{channel.kind}" + ("" if channel.shop else f"/{channel.id}")
-    return {
-        "id": channel.id,
-        "kind": channel.kind,
-        "name": channel.name,
-        "mode": channel.mode,
-        "shop": channel.shop,
-        "base_url": channel.base_url,
-        "settings": channel.settings,
-        "secrets": channel.secrets,
-        "version": channel.version,
-        "state": channel.state,
-        "webhook_path": path,
-        "created_at": channel.created_at,
-        "changed_at": channel.changed_at,
-    }
 
 
 def _keys(context: Context, parts: Parts) -> APIRouter:
@@ -220,5 +109,33 @@ def _keys(context: Context, parts: Parts) -> APIRouter:
             if not await store.revoke_key(tx, key_id):
                 raise not_found("API key in use", key_id)
         parts.keys.forget()
+
+    return routes
+
+
+def _sealing_keys(context: Context, parts: Parts) -> APIRouter:
+    routes = APIRouter(tags=["sealing keys"])
+
+    @routes.get("")
+    async def show() -> dict[str, Any]:
+        """Which key seals, and how many secrets each key has sealed."""
+        async with context.transaction() as tx:
+            return {"current": parts.box.current, "sealed": await connections.sealed_by(tx)}
+
+    @routes.post("/rotate")
+    async def rotate() -> dict[str, Any]:
+        """Seal every secret with the first key now; when no other key is left in `sealed`, the others can go."""
+        resealed = 0
+        try:
+            while True:
+                async with context.transaction() as tx:
+                    done = await channels.reseal(tx, parts.box, RESEAL_ROWS)
+                resealed += done
+                if done == 0:
+                    break
+        except Unsealable as problem:
+            raise Problem(409, "unsealable", f"{problem}.", "Set that key beside the new one, then rotate.") from None
+        async with context.transaction() as tx:
+            return {"current": parts.box.current, "resealed": resealed, "sealed": await connections.sealed_by(tx)}
 
     return routes

@@ -1,16 +1,17 @@
-"""Connecting, changing and disconnecting channels, and how other services get at them.
+"""Connecting, changing, resetting and disconnecting channels.
 
 Invariant: every change of a channel raises its version and is published in the same commit, without secrets.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from pydantic import SecretStr
 
+from crossdock.channels.protocols import Authorizer, Inspector, WebhookSubscriber
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
 from crossdock.messaging.envelope import new_id
@@ -19,7 +20,6 @@ from crossdock.service.errors import Problem, not_found
 from gateway import store
 from gateway.domain.channels import (
     CREDENTIAL_KINDS,
-    TOKEN_KINDS,
     Channel,
     Invalid,
     base_url_of,
@@ -27,19 +27,28 @@ from gateway.domain.channels import (
     shop_of,
 )
 from gateway.sealing import Sealed, SealingBox
+from gateway.store import connections
 
 Secrets = Mapping[str, SecretStr | None]
+FORGOTTEN = tuple(kind for kind in CREDENTIAL_KINDS if kind != "webhook_secret")
+"""What a disconnected channel leaves nothing of."""
 
 
-async def connect(tx: Tx, box: SealingBox, given: Mapping[str, Any], secrets: Secrets) -> Channel:
-    """Connect a channel; one of the same shop that was disconnected comes back under its id.
+@dataclass(frozen=True, slots=True)
+class Granted:
+    """How access to a channel was granted, and when its token is to be renewed, if it ends."""
 
-    Raises Problem: 422 for what cannot be, 409 when the shop is connected already.
-    """
+    access_by: str = "token"
+    client_id: str = ""
+    renewal_due_at: datetime | None = None
+
+
+def draft(given: Mapping[str, Any], at: datetime) -> Channel:
+    """A channel as it was asked for, not stored yet. Raises Problem (422) for what cannot be."""
     try:
         connector(given["kind"])
         shop = shop_of(given["kind"], given.get("shop"))
-        channel = Channel(
+        return Channel(
             id=new_id(),
             kind=given["kind"],
             name=given["name"],
@@ -49,18 +58,61 @@ async def connect(tx: Tx, box: SealingBox, given: Mapping[str, Any], secrets: Se
             settings=checked_settings(given["settings"]),
             version=1,
             state="connected",
-            created_at=tx.now,
-            changed_at=tx.now,
+            created_at=at,
+            changed_at=at,
         )
     except UnknownChannelKind as problem:
         raise _invalid(Invalid(f"kind: no such connector is installed; there are {problem.installed}")) from None
     except Invalid as problem:
         raise _invalid(problem) from None
+
+
+async def connect(tx: Tx, box: SealingBox, channel: Channel, secrets: Secrets, grant: Granted) -> Channel:
+    """Connect a channel; one of the same shop that was disconnected comes back under its id.
+
+    Raises Problem (409) when the shop is connected already.
+    """
     channel_id = await store.connect(tx, channel)
     if channel_id is None:
         raise Problem(409, "already_connected", f"{channel.shop} is connected already.", "Change that channel instead.")
-    await _seal(tx, box, channel_id, secrets)
+    await store.drop_credentials(tx, channel_id, CREDENTIAL_KINDS)
+    await _seal(tx, box, channel_id, with_webhook_secret(channel.kind, secrets))
+    await _granted(tx, channel.kind, channel_id, grant)
     return await _publish_configured(tx, channel_id)
+
+
+async def grant_anew(
+    tx: Tx, box: SealingBox, channel_id: UUID, secrets: Secrets, grant: Granted, overlap: timedelta
+) -> Channel:
+    """Take another grant of access to a channel that is connected; what it was and does stays as it was.
+
+    Raises Problem (404, 409).
+    """
+    channel = await _connected(tx, channel_id)
+    await store.change(tx, channel)
+    await _replace(tx, box, channel_id, with_webhook_secret(channel.kind, secrets), overlap)
+    await _granted(tx, channel.kind, channel_id, grant)
+    return await _publish_configured(tx, channel_id)
+
+
+def with_webhook_secret(kind: str, secrets: Secrets) -> Secrets:
+    """Secrets with the one that an app signs its webhooks with, where it is the app's own: an Authorizer's is."""
+    secret = secrets.get("client_secret")
+    if secret is None or "webhook_secret" in secrets or not isinstance(connector(kind), Authorizer):
+        return secrets
+    return {**secrets, "webhook_secret": secret}
+
+
+async def _granted(tx: Tx, kind: str, channel_id: UUID, grant: Granted) -> None:
+    await connections.grant(
+        tx, channel_id, grant.access_by, grant.client_id, grant.renewal_due_at, checked=can_be_checked(kind)
+    )
+
+
+def can_be_checked(kind: str) -> bool:
+    """Whether a kind of channel can tell how it is connected."""
+    found = connector(kind)
+    return isinstance(found, Inspector) and isinstance(found, WebhookSubscriber)
 
 
 async def change(
@@ -83,46 +135,67 @@ async def change(
     except Invalid as problem:
         raise _invalid(problem) from None
     await store.change(tx, changed)
+    await _replace(tx, box, channel_id, with_webhook_secret(channel.kind, secrets), overlap)
+    await _regranted(tx, channel, given.get("client_id"), secrets)
+    return await _publish_configured(tx, channel_id)
+
+
+async def _regranted(tx: Tx, channel: Channel, client_id: str | None, secrets: Secrets) -> None:
+    """A pasted token takes the place of any grant; with other credentials of the app its token is renewed at once."""
+    how = await connections.connection(tx, channel.id)
+    if secrets.get("access_token") is not None or how is None:
+        await _granted(tx, channel.kind, channel.id, Granted(client_id=client_id or ""))
+    elif how.access_by != "token" and (client_id or secrets.get("client_secret") is not None):
+        await _granted(tx, channel.kind, channel.id, Granted(how.access_by, client_id or how.client_id, tx.now))
+    elif can_be_checked(channel.kind):
+        await connections.check_now(tx, [channel.id])
+
+
+async def _replace(tx: Tx, box: SealingBox, channel_id: UUID, secrets: Secrets, overlap: timedelta) -> None:
     rotated = [kind for kind, secret in secrets.items() if kind == "webhook_secret" and secret is not None]
     await store.expire_credentials(tx, channel_id, rotated, tx.now + overlap)
     await store.drop_credentials(tx, channel_id, [kind for kind in secrets if kind not in rotated])
     await _seal(tx, box, channel_id, secrets)
-    return await _publish_configured(tx, channel_id)
 
 
-async def disconnect(tx: Tx, channel_id: UUID) -> None:
-    """Disconnect a channel and forget its secrets. Raises Problem (404, 409)."""
+async def disconnect(tx: Tx, channel_id: UUID, farewell: timedelta) -> None:
+    """Disconnect a channel and forget its secrets, save for so long the one by which it may still tell of privacy
+    requests. Raises Problem (404, 409)."""
     channel = await _connected(tx, channel_id)
     await store.change(tx, replace(channel, state="disconnected"))
-    await store.drop_credentials(tx, channel_id, CREDENTIAL_KINDS)
+    await store.drop_credentials(tx, channel_id, FORGOTTEN)
+    await store.expire_credentials(tx, channel_id, ["webhook_secret"], tx.now + farewell)
+    await connections.stop(tx, channel_id)
     tx.publish(ChannelDisconnected(channel_id=channel_id, channel_version=channel.version + 1))
 
 
-async def access(tx: Tx, box: SealingBox, channel_id: UUID) -> tuple[Channel, str]:
-    """A connected channel and the token with which it is called (blank if it has none).
-
-    Raises Problem (404) and Unsealable.
-    """
-    channel = await store.channel(tx, channel_id)
-    if channel is None or channel.state != "connected":
-        raise not_found("connected channel", channel_id)
-    found = await store.newest_credential(tx, channel_id, TOKEN_KINDS)
-    return channel, "" if found is None else box.open(channel_id, *found)
+async def reset(tx: Tx, channel_id: UUID) -> Channel:
+    """Begin with a channel anew: forget what was found of it and tokens that can be renewed; every service forgets how
+    far it read. Orders, listings, stock, settings, pasted secrets and the mode stay. Raises Problem (404, 409)."""
+    channel = await _connected(tx, channel_id)
+    await store.change(tx, replace(channel, resets=channel.resets + 1))
+    how = await connections.connection(tx, channel_id)
+    if how is not None and how.access_by != "token":
+        await store.drop_credentials(tx, channel_id, ["access_token"])
+    await connections.reset(tx, channel_id)
+    return await _publish_configured(tx, channel_id)
 
 
 async def reseal(tx: Tx, box: SealingBox, limit: int) -> int:
     """Seal with the first key what another one sealed; returns how many. Raises Unsealable."""
     rows = await store.sealed_with_others(tx, box.current, limit)
-    if not rows:
-        return 0
-    again = {
-        row.id: box.seal(
-            row.channel_id, row.kind, box.open(row.channel_id, row.kind, Sealed(row.key_id, row.sealed))
-        ).data
-        for row in rows
-    }
-    await store.reseal(tx, box.current, again)
-    return len(again)
+    pending = await connections.sealed_with_others(tx, box.current, limit)
+    if rows:
+        again = [_sealed_again(box, row.channel_id, row.kind, row) for row in rows]
+        await store.reseal(tx, box.current, dict(zip([row.id for row in rows], again, strict=True)))
+    if pending:
+        again = [_sealed_again(box, row.id, "client_secret", row) for row in pending]
+        await connections.reseal(tx, box.current, dict(zip([row.id for row in pending], again, strict=True)))
+    return len(rows) + len(pending)
+
+
+def _sealed_again(box: SealingBox, about: UUID, kind: str, row: Any) -> bytes:
+    return box.seal(about, kind, box.open(about, kind, Sealed(row.key_id, row.sealed))).data
 
 
 async def _connected(tx: Tx, channel_id: UUID) -> Channel:
@@ -140,7 +213,7 @@ async def _seal(tx: Tx, box: SealingBox, channel_id: UUID, secrets: Secrets) -> 
         for kind, secret in secrets.items()
         if secret is not None
     }
-    await store.store_credentials(tx, channel_id, [new_id() for _ in sealed], sealed)
+    await store.store_credentials(tx, channel_id, [new_id() for _ in sealed], sealed, {})
 
 
 async def _publish_configured(tx: Tx, channel_id: UUID) -> Channel:
@@ -155,6 +228,7 @@ async def _publish_configured(tx: Tx, channel_id: UUID) -> Channel:
                 "name": channel.name,
                 "mode": channel.mode,
                 "settings": channel.settings,
+                "resets": channel.resets,
             }
         )
     )

@@ -22,12 +22,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What is needed to let a webhook in: the channel, its connector, and every secret that may sign now."""
+    """What is needed to let a webhook in: the channel, its connector, and every secret that may sign now. One that is
+    no longer `connected` may only tell of itself: that it is gone, and of privacy requests."""
 
     channel_id: UUID
     kind: str
     source: WebhookSource
     secrets: tuple[bytes, ...] = field(repr=False)
+    connected: bool = True
 
 
 class NotLoaded(Exception):
@@ -50,13 +52,13 @@ class Directory:
         return self._stamp is not None
 
     def by_shop(self, kind: str, shop: str) -> Entry | None:
-        """The connected channel of a shop. Raises NotLoaded."""
+        """The channel of a shop, connected or lately disconnected. Raises NotLoaded."""
         if not self.loaded:
             raise NotLoaded
         return self._by_shop.get((kind, shop.lower()))
 
     def by_id(self, kind: str, channel_id: UUID) -> Entry | None:
-        """The connected channel with this id and kind. Raises NotLoaded."""
+        """The channel with this id and kind, connected or lately disconnected. Raises NotLoaded."""
         if not self.loaded:
             raise NotLoaded
         entry = self._by_id.get(channel_id)
@@ -90,7 +92,7 @@ class Directory:
         except UnknownChannelKind as problem:
             log.error("channel %s takes no webhooks: %s", listed.id, problem)
             return None
-        return Entry(listed.id, listed.kind, source, tuple(self._open(listed)))
+        return Entry(listed.id, listed.kind, source, tuple(self._open(listed)), listed.connected)
 
     def _open(self, listed: Listed) -> list[bytes]:
         secrets = []

@@ -14,3 +14,8 @@ group_seconds = meter.create_histogram(
     description="Time of one group commit",
     explicit_bucket_boundaries_advisory=SECONDS,
 )
+renewals = meter.create_counter("token.renewals", description="Renewals of access tokens, by outcome")
+checks = meter.create_counter("channel.checks", description="Checks of channels, by whether all was well")
+repairs = meter.create_counter(
+    "webhook.subscriptions.repaired", description="Webhook subscriptions made anew by a check"
+)

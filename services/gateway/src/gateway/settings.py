@@ -26,4 +26,12 @@ class Settings(ServiceSettings):
     secret_overlap_hours: float = Field(
         2.0, ge=0, description="How long a replaced webhook secret is still accepted; Shopify uses it for an hour"
     )
-    access_seconds: float = Field(60.0, gt=0, description="How long other services may keep a pasted access token")
+    access_seconds: float = Field(60.0, gt=0, description="How long other services may keep an access token at most")
+    public_url: str = Field(
+        "", description="The https address at which stores and browsers reach this gateway; blank: they cannot"
+    )
+    approval_minutes: float = Field(15.0, gt=0, description="How long a merchant may take to approve a connection")
+    check_minutes: float = Field(15.0, gt=0, description="How often each channel's access and webhooks are checked")
+    farewell_days: float = Field(
+        30.0, ge=3, description="Days for which a disconnected channel may still tell of privacy requests"
+    )

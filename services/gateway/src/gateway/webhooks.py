@@ -27,6 +27,8 @@ from gateway.domain.deliveries import IGNORED, Delivery
 from gateway.intake import DatabaseAway, GroupCommit, Unstorable
 
 RETRY_SECONDS = 5
+ABOUT_ITSELF = "channel"
+"""The category of what a channel tells of itself; `shop/redact` comes two days after the app was uninstalled."""
 LINGER_SECONDS = 1.0
 LINGER_BYTES = 8 * 2**20
 ACCEPTED = b'{"accepted":true}'
@@ -62,7 +64,10 @@ class WebhookDoor:
             entry = self._entry(scope["path_params"], headers)
             await self._read(headers, receive, chunks)
             body = b"".join(chunks)
-            await self._store(*arrival(entry, verified(entry, headers, body), body))
+            found = verified(entry, headers, body)
+            if not entry.connected and entry.source.category(clean(found.topic)) != ABOUT_ITSELF:
+                _unknown()
+            await self._store(*arrival(entry, found, body))
         except HungUp:
             return
         finally:
@@ -80,7 +85,7 @@ class WebhookDoor:
         except NotLoaded:
             _refuse_for_now("not_ready", "The gateway has not read its channels yet.")
         if found is None:
-            _refuse(404, "unknown_channel", "No connected channel has this shop or id.", "Connect the channel first.")
+            _unknown()
         return found
 
     async def _read(self, headers: Mapping[str, str], receive: Receive, chunks: list[bytes]) -> None:
@@ -199,6 +204,10 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         return UUID(int=0)
+
+
+def _unknown() -> NoReturn:
+    _refuse(404, "unknown_channel", "No connected channel has this shop or id.", "Connect the channel first.")
 
 
 def _refuse_for_now(code: str, message: str) -> NoReturn:

@@ -78,7 +78,8 @@ async def test_a_shop_is_connected_once_and_comes_back_under_its_id(gateway: Any
 
     assert (await gateway.client.delete(f"/v1/channels/{channel['id']}")).status_code == 204
     assert (await gateway.client.delete(f"/v1/channels/{channel['id']}")).status_code == 409
-    assert await gateway.rows("SELECT id FROM credential") == []
+    [kept] = await gateway.rows("SELECT kind, expires_at - now() AS life FROM credential")
+    assert (kept["kind"], kept["life"] < timedelta(days=31)) == ("webhook_secret", True)
     back = await gateway.client.post("/v1/channels", json=again)
 
     assert (back.status_code, back.json()["id"], back.json()["version"]) == (201, channel["id"], 3)

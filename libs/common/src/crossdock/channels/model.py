@@ -263,6 +263,16 @@ class PrivacyRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class AppUninstalled:
+    """The channel says that it no longer lets us in. It may be old news: look before acting on it."""
+
+
+@dataclass(frozen=True, slots=True)
+class AccessChanged:
+    """The channel says that it lets us do more or less than before."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ignored:
     """A payload that asks for nothing, and why."""
 
@@ -284,6 +294,8 @@ Parsed = (
     | ListingSet
     | ShipNotice
     | PrivacyRequest
+    | AppUninstalled
+    | AccessChanged
     | Ignored
     | Unreadable
 )

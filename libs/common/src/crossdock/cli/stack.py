@@ -4,7 +4,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -27,6 +27,7 @@ class Stack:
     ports: dict[str, int]
     sandbox: bool
     database: str = "crossdock"
+    public_url: str = ""
 
     @property
     def gateway_url(self) -> str:
@@ -90,6 +91,7 @@ class Stack:
             settings |= {f"{PACKAGES[s].upper()}_URL": self.url(s) for s in SERVICES if s != name}
             settings |= {"SEALING_KEYS": f"local:{self.secret('sealing key')}"}
             settings |= {"BOOTSTRAP_API_KEY": self.secret("api key")}
+            settings |= {"PUBLIC_URL": self.public_url} if self.public_url else {}
         return _python(name, ("-m", PACKAGES[name]), settings, ready=f"{url}/readyz", url=url)
 
     def _sandbox(self) -> Process:
@@ -128,7 +130,10 @@ def make_stack(run_dir: Path, say: Callable[[str], None], *, sandbox: bool) -> S
     run_dir.mkdir(parents=True, exist_ok=True)
     chosen = servers.choose_servers(run_dir, say)
     ports = files.ports(run_dir, (*SERVICES, "sandbox"))
-    return Stack(run_dir, chosen, ports, sandbox, os.environ.get("CROSSDOCK_DATABASE", "crossdock"))
+    database = os.environ.get("CROSSDOCK_DATABASE", "crossdock")
+    stack = Stack(run_dir, chosen, ports, sandbox, database)
+    reached = stack.gateway_url if sandbox else ""
+    return replace(stack, public_url=os.environ.get("CROSSDOCK_PUBLIC_URL", reached))
 
 
 def _python(

@@ -65,7 +65,7 @@ class ChannelWebhookReceived(WebhookReceived):
     """A webhook about the channel itself (uninstalled, scopes) or about privacy requests."""
 
     type = "webhook.channel.received.v1"
-    consumers = ("order-ingest",)
+    consumers = ("gateway", "order-ingest")
 
 
 class ChannelConfigured(Event):
@@ -82,6 +82,8 @@ class ChannelConfigured(Event):
     name: str
     mode: ChannelMode
     settings: Mapping[str, Any] = {}
+    resets: int = 0
+    """Rises when a person wants the channel read from its beginning again; orders stay."""
 
     @property
     def subject(self) -> str:

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import orjson
 
-CREDENTIAL_KINDS = ("access_token", "webhook_secret", "api_key", "signing_secret")
+CREDENTIAL_KINDS = ("access_token", "webhook_secret", "api_key", "signing_secret", "client_secret", "refresh_token")
 TOKEN_KINDS = ("access_token", "api_key")
 """With these a channel is called; the first that exists is used."""
 
@@ -39,6 +39,7 @@ class Channel:
     state: str
     created_at: datetime
     changed_at: datetime
+    resets: int = 0
     secrets: tuple[str, ...] = field(default=())
 
 

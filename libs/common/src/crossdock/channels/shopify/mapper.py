@@ -5,6 +5,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crossdock.channels.model import (
+    AccessChanged,
+    AppUninstalled,
     Ignored,
     ListingSet,
     OrderCancelledNotice,
@@ -25,12 +27,17 @@ DELETED_AT = datetime(9999, 12, 31, tzinfo=UTC)
 MOVES_MONEY = frozenset({"sale", "capture", "refund", "void"})
 """Kinds of transactions after which an order may be paid when it was not, or the other way round."""
 
+ABOUT_THE_APP: Mapping[str, Parsed] = {"app/uninstalled": AppUninstalled(), "app/scopes_update": AccessChanged()}
+"""Topics whose body says nothing that the topic does not: the shop is asked."""
+
 Reader = Callable[[Mapping[str, Any], str], Parsed]
 
 
 def parse_webhook(topic: str, body: bytes) -> Sequence[Parsed]:
     """Read a body; a wrapped list gives one answer for each of its members, in order."""
     try:
+        if topic in ABOUT_THE_APP:
+            return (ABOUT_THE_APP[topic],)
         category = category_of(topic)
         if topic in personal.REQUESTS:
             return (_privacy(topic, read_json(body)),)

@@ -1,6 +1,6 @@
 """Every SQL statement of the gateway."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -47,7 +47,7 @@ BODIES = text("""
 """)
 DROP_BODIES = text("DELETE FROM delivery_body WHERE delivery_id = ANY(CAST(:ids AS uuid[]))")
 
-CHANNEL_COLUMNS = "id, kind, name, mode, shop, base_url, settings, version, state, created_at, changed_at"
+CHANNEL_COLUMNS = "id, kind, name, mode, shop, base_url, settings, version, state, resets, created_at, changed_at"
 WITH_SECRETS = f"""
     SELECT {CHANNEL_COLUMNS}, ARRAY(
         SELECT DISTINCT c.kind FROM credential c
@@ -56,16 +56,17 @@ WITH_SECRETS = f"""
 """  # noqa: S608
 CONNECT = text(f"""
     INSERT INTO channel ({CHANNEL_COLUMNS})
-    VALUES (:id, :kind, :name, :mode, :shop, :base_url, :settings, 1, 'connected', :now, :now)
+    VALUES (:id, :kind, :name, :mode, :shop, :base_url, :settings, 1, 'connected', 0, :now, :now)
     ON CONFLICT (kind, shop) DO UPDATE
         SET name = excluded.name, mode = excluded.mode, base_url = excluded.base_url, settings = excluded.settings,
             version = channel.version + 1, state = 'connected', changed_at = excluded.changed_at
         WHERE channel.state = 'disconnected'
     RETURNING id
 """)  # noqa: S608
+CONNECTED_SHOP = text("SELECT id FROM channel WHERE kind = :kind AND shop = :shop AND state = 'connected'")
 CHANGE = text("""
     UPDATE channel SET name = :name, mode = :mode, base_url = :base_url, settings = :settings, state = :state,
-                       version = version + 1, changed_at = :now
+                       resets = :resets, version = version + 1, changed_at = :now
     WHERE id = :id
 """)
 CHANNELS = text(f"""
@@ -75,10 +76,10 @@ CHANNEL = text(f"{WITH_SECRETS} WHERE id = :id")
 LOCK_CHANNEL = text("SELECT id FROM channel WHERE id = :id FOR UPDATE")
 
 STORE_CREDENTIALS = text("""
-    INSERT INTO credential (id, channel_id, kind, sealed, key_id, created_at)
-    SELECT c.id, :channel_id, c.kind, c.sealed, c.key_id, :now
-    FROM unnest(CAST(:id AS uuid[]), CAST(:kind AS text[]), CAST(:sealed AS bytea[]), CAST(:key_id AS text[]))
-         AS c(id, kind, sealed, key_id)
+    INSERT INTO credential (id, channel_id, kind, sealed, key_id, created_at, expires_at)
+    SELECT c.id, :channel_id, c.kind, c.sealed, c.key_id, :now, c.expires_at
+    FROM unnest(CAST(:id AS uuid[]), CAST(:kind AS text[]), CAST(:sealed AS bytea[]), CAST(:key_id AS text[]),
+                CAST(:expires_at AS timestamptz[])) AS c(id, kind, sealed, key_id, expires_at)
 """)
 EXPIRE_CREDENTIALS = text("""
     UPDATE credential SET expires_at = least(expires_at, CAST(:at AS timestamptz))
@@ -87,7 +88,7 @@ EXPIRE_CREDENTIALS = text("""
 DROP_CREDENTIALS = text("DELETE FROM credential WHERE channel_id = :channel_id AND kind = ANY(CAST(:kinds AS text[]))")
 DROP_EXPIRED = text("DELETE FROM credential WHERE expires_at <= now()")
 TOKENS = text("""
-    SELECT kind, sealed, key_id FROM credential
+    SELECT kind, sealed, key_id, created_at, expires_at FROM credential
     WHERE channel_id = :channel_id AND kind = ANY(CAST(:kinds AS text[])) AND (expires_at IS NULL OR expires_at > now())
     ORDER BY array_position(CAST(:kinds AS text[]), kind), created_at DESC, id DESC LIMIT 1
 """)
@@ -97,12 +98,12 @@ STAMP = text("""
             WHERE kind = 'webhook_secret' AND (expires_at IS NULL OR expires_at > now())) AS secrets
 """)
 DIRECTORY = text("""
-    SELECT channel.id, channel.kind, channel.shop,
+    SELECT channel.id, channel.kind, channel.shop, channel.state = 'connected' AS connected,
            array_agg(c.sealed ORDER BY c.created_at DESC, c.id DESC) FILTER (WHERE c.id IS NOT NULL) AS sealed,
            array_agg(c.key_id ORDER BY c.created_at DESC, c.id DESC) FILTER (WHERE c.id IS NOT NULL) AS key_ids
     FROM channel LEFT JOIN credential c ON c.channel_id = channel.id AND c.kind = 'webhook_secret'
                                        AND (c.expires_at IS NULL OR c.expires_at > now())
-    WHERE channel.state = 'connected' GROUP BY channel.id
+    WHERE channel.state = 'connected' OR c.id IS NOT NULL GROUP BY channel.id
 """)
 SEALED_WITH_OTHERS = text("""
     SELECT id, channel_id, kind, sealed, key_id FROM credential WHERE key_id <> :key_id ORDER BY id LIMIT :limit
@@ -173,6 +174,12 @@ async def connect(tx: Tx, channel: Channel) -> UUID | None:
     return rows[0].id if rows else None
 
 
+async def connected_shop(tx: Tx, kind: str, shop: str) -> UUID | None:
+    """The connected channel of a shop."""
+    rows = await tx.rows(CONNECTED_SHOP, kind=kind, shop=shop)
+    return rows[0].id if rows else None
+
+
 async def change(tx: Tx, channel: Channel) -> None:
     """Store a changed channel under its next version."""
     await tx.run(
@@ -183,6 +190,7 @@ async def change(tx: Tx, channel: Channel) -> None:
         base_url=channel.base_url,
         settings=channel.settings,
         state=channel.state,
+        resets=channel.resets,
         now=tx.now,
     )
 
@@ -204,8 +212,10 @@ def _channel(row: Row[Any]) -> Channel:
     return Channel(**(dict(row._mapping) | {"secrets": tuple(row.secrets)}))
 
 
-async def store_credentials(tx: Tx, channel_id: UUID, ids: Sequence[UUID], sealed: dict[str, Sealed]) -> None:
-    """Add credentials of a channel: kind → sealed secret."""
+async def store_credentials(
+    tx: Tx, channel_id: UUID, ids: Sequence[UUID], sealed: dict[str, Sealed], ends: Mapping[str, datetime]
+) -> None:
+    """Add credentials of a channel: kind → sealed secret, and when those end that do."""
     await tx.run(
         STORE_CREDENTIALS,
         channel_id=channel_id,
@@ -213,6 +223,7 @@ async def store_credentials(tx: Tx, channel_id: UUID, ids: Sequence[UUID], seale
         kind=list(sealed),
         sealed=[one.data for one in sealed.values()],
         key_id=[one.key_id for one in sealed.values()],
+        expires_at=[ends.get(kind) for kind in sealed],
         now=tx.now,
     )
 
@@ -232,10 +243,22 @@ async def drop_expired(tx: Tx) -> int:
     return await tx.run(DROP_EXPIRED)
 
 
-async def newest_credential(tx: Tx, channel_id: UUID, kinds: Sequence[str]) -> tuple[str, Sealed] | None:
-    """The kind and sealed secret of the newest credential of the first of these kinds that there is."""
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A sealed credential and its life."""
+
+    kind: str
+    sealed: Sealed
+    created_at: datetime
+    expires_at: datetime | None
+
+
+async def newest_credential(tx: Tx, channel_id: UUID, kinds: Sequence[str]) -> Kept | None:
+    """The newest credential of the first of these kinds that there is."""
     rows = await tx.rows(TOKENS, channel_id=channel_id, kinds=list(kinds))
-    return (rows[0].kind, Sealed(rows[0].key_id, rows[0].sealed)) if rows else None
+    if not rows:
+        return None
+    return Kept(rows[0].kind, Sealed(rows[0].key_id, rows[0].sealed), rows[0].created_at, rows[0].expires_at)
 
 
 async def directory_stamp(tx: Tx) -> tuple[int, ...]:
@@ -246,21 +269,24 @@ async def directory_stamp(tx: Tx) -> tuple[int, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Listed:
-    """What the directory needs of a connected channel; the newest webhook secret comes first."""
+    """What the directory needs of a channel; the newest webhook secret comes first."""
 
     id: UUID
     kind: str
     shop: str | None
+    connected: bool
     secrets: tuple[Sealed, ...]
 
 
 async def directory(tx: Tx) -> list[Listed]:
-    """All connected channels with their sealed webhook secrets."""
+    """All channels that are connected, or that were and may still be told of privacy requests, with their sealed
+    webhook secrets."""
     return [
         Listed(
             row.id,
             row.kind,
             row.shop,
+            row.connected,
             tuple(Sealed(key, data) for key, data in zip(row.key_ids or (), row.sealed or (), strict=True)),
         )
         for row in await tx.rows(DIRECTORY)
