@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from operator import attrgetter
 from typing import Any
 
 from crossdock.channels.model import (
@@ -129,6 +130,8 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
         await channels.reconsider(tx, changed)
     configurations = [event for event in events if isinstance(event, ChannelConfigured)]
     await feeds.add(tx, {event.channel_id: event.occurred_at for event in reversed(configurations)})
+    configurations.sort(key=attrgetter("resets"))
+    await feeds.restart(tx, {event.channel_id: event.resets for event in configurations})
 
 
 @consumer.on(ChannelWebhookReceived)

@@ -156,6 +156,7 @@ feed = Table(
     Column("failures", Integer, nullable=False, server_default="0"),
     Column("problem", Text, nullable=False, server_default=""),
     Column("polled_at", DateTime(timezone=True), info={"volatile": True}),
+    Column("resets", Integer, nullable=False, server_default="0"),
 )
 tombstone = Table(
     "tombstone",

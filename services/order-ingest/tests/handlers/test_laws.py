@@ -93,7 +93,8 @@ def configurations(n: int) -> Sequence[Event]:
             events.append(gone)
         else:
             mode = "live" if i % 2 else "observe"
-            events.append(configured(mode, version=(i * 5) % 7, name=f"Shop {i % 3}", channel=channel))
+            told = configured(mode, version=(i * 5) % 7, name=f"Shop {i % 3}", channel=channel)
+            events.append(told.model_copy(update={"resets": (i * 3) % 4}))
     return events
 
 

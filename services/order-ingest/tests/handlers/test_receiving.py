@@ -20,6 +20,7 @@ from ingest_examples import (
     touched,
     webhook,
 )
+from sqlalchemy import text
 
 from crossdock.contracts.order_ingest import (
     OrderCancelled,
@@ -119,6 +120,19 @@ async def test_an_order_of_an_unknown_channel_is_observed_until_the_channel_is_k
     await bench.handle("learn_channels", [configured("observe")])
     [order, _] = await receive(bench, placed(2))
     assert "Channel Test Shop only observes" in order.holds[0].sentence
+
+
+async def test_a_channel_that_was_reset_is_read_from_its_beginning_again_once(bench: HandlerBench) -> None:
+    async def read_on(tx: Tx) -> None:
+        await tx.run(text("UPDATE feed SET since = now(), reached = now(), page = 'p', failures = 3"))
+
+    await bench.handle("learn_channels", [configured()])
+    reset = configured(version=2).model_copy(update={"resets": 1})
+    for late, begins_anew in ((reset, True), (reset, False), (configured(version=3), False)):
+        await bench.given(read_on)
+        await bench.handle("learn_channels", [late])
+        [feed] = await bench.table("feed")
+        assert (feed["reached"] == feed["start_at"], feed["page"] is None) == (begins_anew, begins_anew)
 
 
 async def test_a_cancelled_order_wants_nothing_any_more(shop: HandlerBench) -> None:

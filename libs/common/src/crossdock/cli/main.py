@@ -7,7 +7,19 @@ import typer
 
 from crossdock.cli import setup, views
 from crossdock.cli.client import CannotCall, saved
-from crossdock.cli.commands import apply, channels, golive, mappings, parked, policy, privacy, skus, stock, topology
+from crossdock.cli.commands import (
+    apply,
+    channels,
+    golive,
+    keys,
+    mappings,
+    parked,
+    policy,
+    privacy,
+    skus,
+    stock,
+    topology,
+)
 from crossdock.cli.commands import orders as one_order
 from crossdock.cli.stack import make_stack
 from crossdock.cli.terminal import AsJson, client, console, one_sentence, run_dir, say, show
@@ -23,6 +35,7 @@ SUBJECTS = {
     "privacy": privacy.app,
     "topology": topology.app,
     "channel": channels.app,
+    "keys": keys.app,
 }
 for name, subject in SUBJECTS.items():
     app.add_typer(subject, name=name)

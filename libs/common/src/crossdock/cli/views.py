@@ -61,7 +61,7 @@ def orders(console: Console, page: dict[str, Any]) -> None:
     """The list of orders."""
     table = table_of("order", "channel", "placed", "status", "why")
     for order in page["orders"]:
-        placed = _moment(order["placed_at"] or "")
+        placed = moment(order["placed_at"] or "")
         table.add_row(
             order["number"],
             order["channel"] or order["channel_kind"],
@@ -80,7 +80,7 @@ def privacy_requests(console: Console, page: dict[str, Any]) -> None:
     for one in page["requests"]:
         who = one["asked_by"] or one["source"]
         about = (one["request_id"], escape(one["channel"] or ""), one["kind"], escape(who), str(one["orders"]))
-        table.add_row(*about, one["state"], _moment(one["requested_at"]))
+        table.add_row(*about, one["state"], moment(one["requested_at"]))
     console.print(table)
     if page.get("next"):
         console.print(f"More: --before {page['next']}", style="dim")
@@ -148,7 +148,7 @@ def timeline(console: Console, entries: Sequence[dict[str, Any]]) -> None:
     """What happened to an order, oldest first."""
     table = table_of("time", "source", "what happened", "cause", title="Timeline")
     for entry in entries:
-        table.add_row(_moment(entry["at"]), entry["source"], escape(entry["sentence"]), (entry["cause"] or "")[-12:])
+        table.add_row(moment(entry["at"]), entry["source"], escape(entry["sentence"]), (entry["cause"] or "")[-12:])
     console.print(table)
 
 
@@ -180,10 +180,34 @@ def mappings(console: Console, found: dict[str, Any]) -> None:
 
 def channels(console: Console, found: Sequence[dict[str, Any]]) -> None:
     """Channels."""
-    table = table_of("channel", "kind", "mode", "state", "id")
+    table = table_of("channel", "kind", "mode", "state", "problems", "id")
     for channel in found:
-        table.add_row(channel["name"], channel["kind"], channel["mode"], channel["state"], channel["id"])
+        problems = escape("; ".join(channel["problems"]))
+        table.add_row(channel["name"], channel["kind"], channel["mode"], channel["state"], problems, channel["id"])
     console.print(table)
+
+
+def check(console: Console, report: dict[str, Any]) -> None:
+    """What a check of a channel found, step by step."""
+    for step in report.get("steps", ()):
+        mark = "[green]ok[/]     " if step["ok"] else "[yellow]not ok[/] "
+        console.print(f"{mark} {step['what']}: {escape(step['says'])}", soft_wrap=True)
+
+
+def connection(console: Console, value: dict[str, Any]) -> None:
+    """How a channel is connected."""
+    ways = {"approval": "its merchant's approval", "client_credentials": "the app's credentials", "token": "a token"}
+    console.print(f"Access by {ways[value['access_by']]}, granted {moment(value['authorized_at'])} UTC")
+    if value["token_expires_at"]:
+        console.print(f"The token ends {moment(value['token_expires_at'])} UTC and is renewed before")
+    if value["checked_at"]:
+        console.print(f"Checked {moment(value['checked_at'])} UTC, next {moment(value['check_due_at'] or '')} UTC")
+    else:
+        console.print("Not checked yet")
+    check(console, value["report"])
+    for one in value["repairs"]:
+        topics = ", ".join(one["topics"])
+        console.print(f"Repaired {moment(one['at'])} UTC: subscribed anew to {topics}", soft_wrap=True)
 
 
 def parked(console: Console, found: Sequence[dict[str, Any]]) -> None:
@@ -191,7 +215,7 @@ def parked(console: Console, found: Sequence[dict[str, Any]]) -> None:
     table = table_of("id", "service", "handler", "type", "reason", "parked")
     for row in found:
         table.add_row(
-            row["id"], row["service"], row["handler"], row["type"], escape(row["reason"]), _moment(row["parked_at"])
+            row["id"], row["service"], row["handler"], row["type"], escape(row["reason"]), moment(row["parked_at"])
         )
     console.print(table if found else "Nothing is parked.")
 
@@ -210,5 +234,6 @@ def styled(status: str) -> str:
     return f"[{style}]{status}[/]"
 
 
-def _moment(text: str) -> str:
+def moment(text: str) -> str:
+    """A time to the second."""
     return text.replace("T", " ")[:19]

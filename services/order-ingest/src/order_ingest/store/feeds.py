@@ -18,6 +18,12 @@ ADD = text("""
     FROM unnest(CAST(:channel_id AS uuid[]), CAST(:at AS timestamptz[])) AS f(channel_id, at) ORDER BY f.channel_id
     ON CONFLICT DO NOTHING
 """)
+RESTART = text("""
+    UPDATE feed SET since = start_at, reached = start_at, page = NULL, token = NULL, failures = 0, problem = '',
+        due_at = now(), resets = r.resets
+    FROM unnest(CAST(:channel_id AS uuid[]), CAST(:resets AS int[])) AS r(channel_id, resets)
+    WHERE feed.channel_id = r.channel_id AND feed.resets < r.resets
+""")
 KINDS = text("SELECT DISTINCT kind FROM channel WHERE connected")
 CLAIM = text("""
     UPDATE feed SET token = :token, due_at = now() + make_interval(secs => :lease_seconds)
@@ -70,6 +76,11 @@ class Feed:
 async def add(tx: Tx, starts: Mapping[UUID, datetime]) -> None:
     """Read these channels from these times on, unless they are read already."""
     await tx.run(ADD, channel_id=list(starts), at=list(starts.values()))
+
+
+async def restart(tx: Tx, resets: Mapping[UUID, int]) -> None:
+    """Read channels from their beginning again that were reset more often than is known here."""
+    await tx.run(RESTART, channel_id=list(resets), resets=list(resets.values()))
 
 
 async def kinds(tx: Tx) -> list[str]:

@@ -1,0 +1,107 @@
+"""Connecting and looking after channels on the command line: secrets are never arguments and never printed."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from fastapi import FastAPI, Request
+from typer.testing import CliRunner
+
+from crossdock.cli.main import app
+from sandbox.testing import serve
+
+CHANNEL = "0190a000-0000-7000-8000-000000000001"
+SHOP = "test-shop.myshopify.com"
+REPORT = {
+    "ok": False,
+    "steps": [
+        {"what": "access", "ok": True, "says": "The channel lets us in"},
+        {"what": "scopes", "ok": False, "says": "Access scopes are missing: without read_products, …"},
+    ],
+}
+LINK = {"url": "https://shop/approve", "redirect_uri": "https://hub/back", "expires_at": "2026-11-21T12:00"}
+CONNECTION = {
+    "access_by": "approval",
+    "authorized_at": "2026-11-21T12:00:00Z",
+    "token_expires_at": "2026-11-21T13:00:00Z",
+    "checked_at": "2026-11-21T12:01:00Z",
+    "check_due_at": "2026-11-21T12:16:00Z",
+    "report": REPORT,
+    "repairs": [{"at": "2026-11-21T11:00:00+00:00", "topics": ["orders/create"]}],
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, Any]]]:
+    """What a gateway that answers everything was asked."""
+    calls: list[tuple[str, str, Any]] = []
+    web = FastAPI()
+
+    @web.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
+    async def answer(path: str, request: Request) -> Any:
+        body = await request.json() if await request.body() else None
+        calls.append((request.method, f"/{path}", body))
+        match path.split("/")[-1]:
+            case "authorize":
+                return LINK
+            case "connection":
+                return CONNECTION
+            case "test" | "repair":
+                return REPORT
+            case "reset":
+                return {"resets": 1, "subscriptions_removed": 12, "report": None}
+            case "sealing-keys" | "rotate":
+                return {"current": "k2", "sealed": {"k1": 1, "k2": 4}}
+        return {"id": CHANNEL, "name": "test-shop"}
+
+    for url in serve(web):
+        monkeypatch.setenv("CROSSDOCK_URL", url)
+        monkeypatch.setenv("CROSSDOCK_API_KEY", "xd_test")
+        monkeypatch.delenv("CROSSDOCK_CLIENT_SECRET", raising=False)
+        yield calls
+
+
+def run(*words: str, typed: str = "") -> tuple[int, str]:
+    done = CliRunner().invoke(app, list(words), input=typed)
+    return done.exit_code, done.output
+
+
+def test_an_approval_is_handed_out_as_a_link(asked: Any) -> None:
+    code, out = run("channel", "connect", "shopify", "--shop", SHOP, "--client-id", "app-1", typed="hush\n")
+    assert (code, "https://shop/approve" in out, "https://hub/back" in out, "hush" in out) == (0, True, True, False)
+    [(method, path, body)] = asked
+    assert (method, path, body["client_secret"]) == ("POST", "/v1/channels/authorize", "hush")
+
+
+def test_a_token_or_credentials_connect_at_once_and_are_checked(asked: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("channel", "connect", "shopify", "--shop", SHOP, "--by", "token", typed="tok\nsec\n")
+    monkeypatch.setenv("CROSSDOCK_CLIENT_SECRET", "hush")
+    run("channel", "connect", "shopify", "--shop", SHOP, "--by", "client_credentials", "--client-id", "app-1")
+    bodies = [body for _, path, body in asked if path == "/v1/channels"]
+    assert bodies[0]["secrets"] == {"access_token": "tok", "webhook_secret": "sec"}
+    assert (bodies[1]["access_by"], bodies[1]["secrets"]) == ("client_credentials", {"client_secret": "hush"})
+    assert [path for _, path, _ in asked].count(f"/v1/channels/{CHANNEL}/repair") == 2
+    assert run("channel", "connect", "shopify", "--shop", SHOP, "--by", "magic")[0] == 1
+    assert "--client-id" in run("channel", "connect", "shopify", "--shop", SHOP)[1]
+
+
+def test_a_test_says_what_is_missing_and_fails(asked: Any) -> None:
+    code, out = run("channel", "test", CHANNEL)
+    assert (code, "not ok" in out, "without read_products" in out) == (1, True, True)
+    code, out = run("channel", "show", CHANNEL)
+    assert (code, "Repaired 2026-11-21 11:00:00 UTC: subscribed anew to orders/create" in out) == (0, True)
+
+
+def test_what_is_hard_to_undo_is_asked_first(asked: Any) -> None:
+    for command in ("reset", "disconnect"):
+        assert run("channel", command, CHANNEL, typed="n\n")[0] == 1
+        assert asked == []
+    assert run("channel", "reset", CHANNEL, "--yes")[0] == 0
+    assert run("channel", "disconnect", CHANNEL, "--yes")[0] == 0
+    assert [path.split("/")[-1] for _, path, _ in asked] == ["reset", CHANNEL]
+
+
+def test_rotation_says_which_keys_are_still_needed(asked: Any) -> None:
+    code, out = run("keys", "rotate")
+    assert (code, "Still needed: k1" in out) == (1, True)
+    assert run("keys", "new", "k3")[1].startswith("k3:")
