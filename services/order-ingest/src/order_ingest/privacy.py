@@ -27,6 +27,8 @@ from order_ingest.translate import NOBODY
 
 SERVICE = "order-ingest"
 PAGE = 200
+DUE_AT_ONCE = 20_000
+"""Orders that the clock redacts in one request: copies of all of them are searched for together."""
 
 
 async def remember(tx: Tx, told: Sequence[tuple[ChannelWebhookReceived, PrivacyRequest]]) -> None:
@@ -166,11 +168,11 @@ async def search_messages(context: Context) -> bool:
 
 
 async def retain(context: Context) -> bool:
-    """Ask for the redaction of orders whose channel keeps personal data no longer, once a page of them is due."""
+    """Ask for the redaction of orders whose channel keeps personal data no longer, once some are due."""
     async with context.transaction() as tx:
         asked = []
         for channel_id, days in await privacy.keeping(tx):
-            if orders := await privacy.due(tx, channel_id, days, PAGE):
+            if orders := await privacy.due(tx, channel_id, days, DUE_AT_ONCE):
                 asked.append(Asked(new_id(), channel_id, "retention", "clock", f"{days} days", order_ids=orders))
         if asked:
             await privacy.add(tx, asked)
