@@ -36,8 +36,6 @@ RULES = {
     "held_waits": "true or false",
     "test_orders": "true or false",
     "cancel_statuses": "a list of the channel's financial or fulfillment statuses, in lower case",
-    "tag": "a text of at most 40 characters without a comma, or blank for none",
-    "notify_customer": "true or false",
     "mapping": "an object with note, phone, email, company and attributes",
     "mapping.note": "note, attribute:<name> or off",
     "mapping.phone": "address, attribute:<name> or off",
@@ -115,8 +113,6 @@ class PolicyDocument(BaseModel):
     held_waits: Flag = True
     test_orders: Flag = False
     cancel_statuses: Annotated[list[Word], Field(max_length=50), AfterValidator(_once)] = []
-    tag: Annotated[str, Field(max_length=40, pattern=r"^[^,]*$"), AfterValidator(_printable)] = ""
-    notify_customer: Flag = False
     mapping: SourcesDocument = SourcesDocument()
     retention_days: Days = None
 

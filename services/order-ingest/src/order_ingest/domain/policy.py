@@ -52,8 +52,6 @@ class Policy:
     held_waits: bool = True
     test_orders: bool = False
     cancel_statuses: tuple[str, ...] = ()
-    tag: str = ""
-    notify_customer: bool = False
     mapping: Sources = Sources()
     retention_days: int | None = None
 
