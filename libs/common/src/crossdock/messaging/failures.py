@@ -3,6 +3,7 @@
 from enum import Enum
 from uuid import UUID
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -19,6 +20,11 @@ MESSAGE_CLASSES = ("21", "22", "23", "54")
 
 RERUN_STATES = ("40001", "40P01")
 """Serialization failure and deadlock: the batch is run again."""
+
+
+REFUSED = asyncpg.PostgresError | asyncpg.InterfaceError
+"""What the driver raises while it connects: SQLAlchemy wraps errors of statements alone. A Postgres that is still
+starting up refuses so (57P03)."""
 
 
 class Poison(Exception):
@@ -61,7 +67,7 @@ def judge(error: BaseException) -> Verdict:
     if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
         return Verdict.PAUSE
     if not isinstance(error, DBAPIError):
-        return Verdict.PAUSE if isinstance(error, OSError | SQLAlchemyError) else Verdict.MESSAGE
+        return Verdict.PAUSE if isinstance(error, OSError | SQLAlchemyError | REFUSED) else Verdict.MESSAGE
     state = sqlstate(error)
     if state in RERUN_STATES:
         return Verdict.RERUN

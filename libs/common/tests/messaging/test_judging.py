@@ -1,0 +1,26 @@
+"""What a failure is taken for: the message's fault, or an outage that no message may pay for."""
+
+import asyncpg
+import pytest
+
+from crossdock.messaging.failures import Verdict, explain, judge
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        asyncpg.CannotConnectNowError("the database system is starting up"),
+        asyncpg.TooManyConnectionsError("sorry, too many clients already"),
+        asyncpg.InvalidPasswordError("password authentication failed"),
+        asyncpg.InterfaceError("connection is closed"),
+    ],
+)
+def test_a_postgres_that_takes_no_connections_is_an_outage(refusal: Exception) -> None:
+    """Such errors reach us as the driver raised them. Taken for the message's fault, they ended every consumer when
+    Postgres came back from a crash and was still recovering."""
+    assert judge(refusal) is Verdict.PAUSE
+    assert explain(refusal) == type(refusal).__name__
+
+
+def test_a_mistake_of_a_handler_counts_against_the_message() -> None:
+    assert judge(KeyError("sku")) is Verdict.MESSAGE
