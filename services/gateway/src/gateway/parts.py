@@ -47,6 +47,7 @@ def parts_of(context: Context) -> Parts:
                 {service: getattr(settings, f"{service.replace('-', '_')}_url") for service in SERVICES},
                 settings.service_key.get_secret_value(),
                 settings.proxy_seconds,
+                settings.upload_bytes,
             ),
         )
         directory = found.directory

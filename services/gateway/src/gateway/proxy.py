@@ -8,10 +8,11 @@ import httpx
 import orjson
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
+from starlette.requests import ClientDisconnect
 
 from crossdock.service import tokens
 from crossdock.service.errors import Problem
-from gateway.domain.routing import SERVICES, target_of
+from gateway.domain.routing import SERVICES, is_upload, target_of
 from gateway.keys import Caller
 
 KEPT_OF_REQUEST = ("accept", "content-type", "idempotency-key", "if-match", "if-none-match", "traceparent")
@@ -31,12 +32,13 @@ STATUS_SECONDS = 3.0
 class Proxy:
     """Calls the services; its connections live as long as the process."""
 
-    def __init__(self, urls: Mapping[str, str], service_key: str, seconds: float) -> None:
+    def __init__(self, urls: Mapping[str, str], service_key: str, seconds: float, upload_bytes: int) -> None:
         self._clients = {
             service: httpx.AsyncClient(base_url=urls[service], timeout=seconds, trust_env=False) for service in SERVICES
         }
         self._key = service_key
         self._seconds = seconds
+        self._upload_bytes = upload_bytes
 
     async def forward(self, request: Request, caller: Caller) -> StreamingResponse:
         """Send a request on to the service that owns its path. Raises Problem: 404, 413, 503, 504."""
@@ -49,7 +51,8 @@ class Proxy:
             "x-crossdock-actor": caller.name.encode("ascii", "replace").decode()
         }
         headers |= {name: request.headers[name] for name in KEPT_OF_REQUEST if name in request.headers}
-        content = await _body(request)
+        upload = is_upload(request.method, there)
+        content = _Upload(request, self._upload_bytes) if upload else await _body(request)
         try:
             url = httpx.URL(there, query=request.scope["query_string"])
             call = self._clients[service].build_request(request.method, url, headers=headers, content=content)
@@ -70,6 +73,8 @@ class Proxy:
             raise Problem(504, "service_slow", sentence, f"Try again a little later.{done}") from None
         except httpx.HTTPError:
             raise _away(service, "broke the connection off") from None
+        except ClientDisconnect:
+            raise Problem(400, "broken_off", "The upload broke off.", "Send the file again.") from None
 
     async def ask(self, service: str, path: str, body: Any, caller: Caller) -> Any:
         """Post something to a service in a person's name; the JSON of its reply. Raises Problem: what the service says
@@ -113,6 +118,32 @@ class Proxy:
     def _headers(self, service: str, role: str = "service") -> dict[str, str]:
         token = tokens.issue(self._key, issuer="gateway", audience=service, role=role)
         return {"authorization": f"Bearer {token}"}
+
+
+class _Upload:
+    """A body that is passed on as it comes: the gateway holds a piece of it at a time, however large it is."""
+
+    def __init__(self, request: Request, limit: int) -> None:
+        self._request = request
+        self._limit = limit
+        if int(request.headers.get("content-length", "0")) > limit:
+            raise self._too_large()
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in self._request.stream():
+            size += len(chunk)
+            if size > self._limit:
+                raise self._too_large()
+            yield chunk
+
+    def _too_large(self) -> Problem:
+        return Problem(
+            413,
+            "file_too_large",
+            f"The file is larger than {self._limit // 2**20} MB.",
+            "Split it, and send each part.",
+        )
 
 
 async def _body(request: Request) -> bytes:

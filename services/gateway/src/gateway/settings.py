@@ -19,6 +19,7 @@ class Settings(ServiceSettings):
     inventory_url: str = Field("http://127.0.0.1:8083", description="Where inventory listens")
     fulfillment_url: str = Field("http://127.0.0.1:8084", description="Where fulfillment listens")
     proxy_seconds: float = Field(10.0, gt=0, description="How long a proxied call may take")
+    upload_bytes: int = Field(64 * 2**20, gt=0, description="Size of a file of orders at most")
     webhook_body_bytes: int = Field(2 * 2**20, gt=0, description="Size of a webhook's body at most")
     webhook_memory_bytes: int = Field(48 * 2**20, gt=0, description="Bodies in memory at once; beyond it 503")
     commit_seconds: float = Field(2.0, gt=0, description="How long a group commit may take before senders get 503")

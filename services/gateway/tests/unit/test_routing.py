@@ -9,6 +9,7 @@ from gateway.domain.routing import target_of
     ("path", "target"),
     [
         ("/orders", ("order-ingest", "/orders")),
+        ("/imports/7/result", ("order-ingest", "/imports/7/result")),
         ("/orders/%231001", ("order-ingest", "/orders/%231001")),
         ("/orders/7/retry", ("order-ingest", "/orders/7/retry")),
         ("/orders/7/fulfillment", ("fulfillment", "/orders/7/fulfillment")),

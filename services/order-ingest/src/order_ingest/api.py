@@ -10,7 +10,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import needs_people
-from order_ingest import decisions, golive, lists, policies, privacy_api
+from order_ingest import decisions, golive, lists, policies, privacy_api, sheets, typed
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.reconcile import can_be_polled
@@ -57,6 +57,14 @@ def router(context: Context) -> APIRouter:
         async with context.transaction() as tx:
             return await answer_rejection(tx, await order_id_of(tx, reference))
 
+    @routes.post("/orders/{reference}/cancel")
+    async def cancel(reference: str) -> dict[str, Any]:
+        """Cancel an order that people gave; one from a store is cancelled there."""
+        async with context.transaction() as tx:
+            order_id = await order_id_of(tx, reference)
+            await typed.cancel(tx, order_id)
+        return {"order_id": order_id, "cancelled": True}
+
     @routes.get("/feeds")
     async def list_feeds() -> dict[str, Any]:
         """How far each channel's list of changes was read, and what went wrong at the last poll."""
@@ -64,6 +72,8 @@ def router(context: Context) -> APIRouter:
             kinds = [kind for kind in await feeds.kinds(tx) if can_be_polled(kind)]
             return {"feeds": [dict(row._mapping) for row in await feeds.every(tx, kinds)]}
 
+    routes.include_router(sheets.router(context))
+    routes.include_router(typed.router(context))
     return routes
 
 

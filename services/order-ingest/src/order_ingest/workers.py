@@ -14,6 +14,7 @@ from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Arrival
+from order_ingest.imports import advance, sweep
 from order_ingest.intake import govern, terms
 from order_ingest.privacy import redact, retain, search_messages
 from order_ingest.reconcile import reconcile, reconcile_failing
@@ -124,4 +125,6 @@ WORKERS = (
     Worker("reconsider", reconsider, 1.0),
     Worker("reconcile", reconcile, 1.0),
     Worker("reconcile_failing", reconcile_failing, 1.0),
+    Worker("imports", advance, 1.0),
+    Worker("import_sweep", sweep, 300.0),
 )

@@ -52,27 +52,34 @@ class Client:
         headers: dict[str, str] | None = None,
     ) -> Any:
         """Send a request and return the JSON of its reply, or None. Raises CannotCall."""
-        try:
-            reply = self._http.request(method, path, json=body, params=query or None, headers=headers)
-        except httpx.HTTPError as problem:
-            raise CannotCall(
-                f"The gateway at {self._at['url']} does not answer ({type(problem).__name__}): see `crossdock status`."
-            ) from None
-        if reply.is_success:
-            return reply.json() if reply.content else None
-        raise CannotCall(_sentence(reply))
+        return _json(self._send(method, path, json=body, params=query or None, headers=headers))
+
+    def upload(self, path: str, file: Path, query: dict[str, Any]) -> Any:
+        """Send a file, a piece at a time, and return the JSON of the reply. Raises CannotCall."""
+        with file.open("rb") as content:
+            about = {"content-type": "text/csv", "content-length": str(file.stat().st_size)}
+            return _json(self._send("POST", path, content=content, params=query, headers=about))
 
     def download(self, path: str) -> bytes:
         """The content of a reply as it is. Raises CannotCall."""
+        reply = self._send("GET", path)
+        if reply.is_success:
+            return reply.content
+        raise CannotCall(_sentence(reply))
+
+    def _send(self, method: str, path: str, **more: Any) -> httpx.Response:
         try:
-            reply = self._http.get(path)
+            return self._http.request(method, path, **more)
         except httpx.HTTPError as problem:
             raise CannotCall(
                 f"The gateway at {self._at['url']} does not answer ({type(problem).__name__}): see `crossdock status`."
             ) from None
-        if reply.is_success:
-            return reply.content
-        raise CannotCall(_sentence(reply))
+
+
+def _json(reply: httpx.Response) -> Any:
+    if reply.is_success:
+        return reply.json() if reply.content else None
+    raise CannotCall(_sentence(reply))
 
 
 def _sentence(reply: httpx.Response) -> str:

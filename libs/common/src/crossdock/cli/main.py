@@ -20,6 +20,7 @@ from crossdock.cli.commands import (
     stock,
     topology,
 )
+from crossdock.cli.commands import files as order_files
 from crossdock.cli.commands import orders as one_order
 from crossdock.cli.stack import make_stack
 from crossdock.cli.terminal import AsJson, client, console, one_sentence, run_dir, say, show
@@ -28,6 +29,7 @@ from crossdock.local import files, supervisor
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 SUBJECTS = {
     "order": one_order.app,
+    "orders": order_files.app,
     "stock": stock.app,
     "sku": skus.app,
     "mapping": mappings.app,
@@ -41,6 +43,8 @@ for name, subject in SUBJECTS.items():
     app.add_typer(subject, name=name)
 channels.app.command("policy")(policy.policy)
 channels.app.command("go-live")(golive.go_live)
+one_order.app.command("create")(order_files.create)
+one_order.app.command("cancel")(order_files.cancel)
 app.command("apply")(apply.apply)
 
 

@@ -6,6 +6,7 @@ SERVICES = ("order-ingest", "sku-matcher", "inventory", "fulfillment")
 OWNERS = {
     "orders": "order-ingest",
     "privacy": "order-ingest",
+    "imports": "order-ingest",
     "skus": "sku-matcher",
     "listings": "sku-matcher",
     "mappings": "sku-matcher",
@@ -40,3 +41,8 @@ def target_of(path: str) -> tuple[str, str] | None:
         case [first, *_] if first in OWNERS:
             return OWNERS[first], "/" + "/".join(segments)
     return None
+
+
+def is_upload(method: str, path: str) -> bool:
+    """Whether the body of a call to a service may be a large file, which is passed on as it comes."""
+    return method == "POST" and path == "/imports"
