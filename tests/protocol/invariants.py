@@ -3,11 +3,13 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from protocol.outside import Book, Shop
+from protocol.outside import Book, Shop, recipient_at
 from protocol.services import IngestRow
-from protocol.shapes import Shape, Vec, minus, most, plus
+from protocol.shapes import Shape, Vec, index_of, minus, most, order_id, plus
 from protocol.world import Model, World
 
+from crossdock.contracts.order_ingest import Recipient, RecipientRecorded
+from fulfillment import facts
 from fulfillment.domain.desk import Desk
 from fulfillment.domain.protocol import committed
 from inventory.domain.claims import Claim
@@ -121,6 +123,10 @@ class Judge:
         shape, desk, book = self._shape, sides.desk, sides.book
         order, seen = sides.row.order, sides.matched.order
         wanted, left, coming = self._wanted(sides.shop), book.left_house, book.outstanding
+        if desk.address != (
+            "" if sides.shop.redacted else fingerprint(index_of(sides.claim.order_id), sides.shop.moves)
+        ):
+            return "fulfillment has another address than the shop"
         told = [shape.vec(order.wanted), shape.vec(dict(desk.order.wanted))]
         if seen is not None and not sides.shop.cancelled:
             told.append(shape.vec({line.line_id: line.wanted for line in seen.lines}))
@@ -140,7 +146,7 @@ class Judge:
         return None
 
     def _stuck(self, sides: Sides, free: Mapping[str, int]) -> str | None:
-        shape, claim, book, order = self._shape, sides.claim, sides.book, sides.row.order
+        shape, claim, book, order, desk = self._shape, sides.claim, sides.book, sides.row.order, sides.desk
         wanted, left, coming = self._wanted(sides.shop), book.left_house, book.outstanding
         standing = most(wanted, plus(left, coming))
         to_go = minus(standing, left)
@@ -148,7 +154,13 @@ class Judge:
             if item.held > to_go[int(item.line_id) - 1] * item.per_unit:
                 return f"{item} reserved for ever, {to_go} to go"
         over = minus(plus(left, coming), wanted)
-        for _, job in book.jobs:
+        for revision, job in book.jobs:
+            moved = job.address not in ("", desk.address) and not desk.redacted and not sides.shop.cancelled
+            if moved and job.state == "accepted" and any(job.left):
+                if not job.refused or desk.revisions[revision - 1].asked_at[2] != desk.address:
+                    return "the 3PL will ship to an old address, and nobody asked it not to"
+                if desk.settlement.refused_address != desk.address:
+                    return f"revision {revision} ships to an old address, and nobody is told"
             unasked = job.state == "accepted" and not job.refused
             if unasked and any(x > 0 and y > 0 for x, y in zip(over, job.left, strict=True)):
                 return "the 3PL will ship what nobody wants, and nobody asked it not to"
@@ -203,6 +215,13 @@ class Judge:
         unsure = any(one.fate in ("closed", "rejected") for one in sides.desk.revisions)
         covered = min(minus(coming, wanted)) >= 0
         return ("on_hold", "outstanding") if unsure else ("outstanding",) if covered else ("on_hold",)
+
+
+def fingerprint(index: int, moves: int) -> str:
+    """What fulfillment keeps of a world's address."""
+    recipient = Recipient.model_validate(recipient_at(moves))
+    event = RecipientRecorded(order_id=order_id(index), recipient_version=1, recipient=recipient)
+    return facts.recipient(event).address
 
 
 def _holding(claim: Claim) -> list[tuple[str, str, int, int]]:

@@ -15,7 +15,8 @@ from order_ingest.domain.order import Arrival, Line, Refund, Snapshot
 
 # ------------------------------------------------------------------ the shop
 class Shop(NamedTuple):
-    """One order as its shop knows it. `refunds` are the line vectors of shipped units that came back."""
+    """One order as its shop knows it. `refunds` are the line vectors of shipped units that came back; `moves` is how
+    often its address changed, and names the address."""
 
     wanted: Vec
     updated_at: int = 0
@@ -24,6 +25,12 @@ class Shop(NamedTuple):
     exists: bool = False
     refunds: tuple[Vec, ...] = ()
     redacted: bool = False
+    moves: int = 0
+
+
+def recipient_at(number: int) -> dict[str, Any]:
+    """The recipient at one of the addresses of a world."""
+    return {"email": "test@example.com", "address": {"street": (str(number),)}}
 
 
 def reading(shape: Shape, shop: Shop, shipped: Vec) -> Arrival:
@@ -44,7 +51,7 @@ def reading(shape: Shape, shop: Shop, shipped: Vec) -> Arrival:
         Refund(str(n), tuple((line, units, True) for line, units in shape.named(back).items()))
         for n, back in enumerate(shop.refunds, 1)
     )
-    return Arrival(snapshot, {}, refunds, {} if shop.redacted else {"email": "test@example.com"})
+    return Arrival(snapshot, {}, refunds, {} if shop.redacted else recipient_at(shop.moves))
 
 
 def _line(number: int, sku: str, kept: int) -> Line:
@@ -63,7 +70,7 @@ def _kept(shop: Shop, shipped: Vec, line: int) -> int:
 # ------------------------------------------------------------------ the 3PL
 class Job(NamedTuple):
     """A revision as the 3PL sees it. `refused`: asked to stop, it said no, and nothing came back since. `odd`: it was
-    asked for parts that do not make whole units of the line."""
+    asked for parts that do not make whole units of the line. `address`: where it ships to."""
 
     units: Vec
     shipped: Vec
@@ -71,6 +78,7 @@ class Job(NamedTuple):
     state: str = "accepted"
     refused: bool = False
     odd: bool = False
+    address: str = ""
 
     @property
     def left(self) -> Vec:
@@ -169,7 +177,8 @@ class Depot:
         revision, shape = _revision_of(request.reference), self.book.shape
         units, odd = _units_asked(shape, request.lines)
         state = "accepted" if self._willing else "rejected"
-        self.book = self.book.with_job(revision, Job(units, shape.zero, shape.zero, state, odd=odd))
+        job = Job(units, shape.zero, shape.zero, state, odd=odd, address=request.recipient["address"])
+        self.book = self.book.with_job(revision, job)
         return self.book.answer(revision, state)
 
     async def cancel(self, access: Any, external_id: str, reference: str) -> RequestAnswer:

@@ -182,7 +182,15 @@ RULES = {
     "void_retries_cancel": Rule(
         "a void after a refused cancellation is a reason to ask again",
         "fulfillment protocol.knowledge",
-        _wrap(protocol, "knowledge", lambda known, desk: (known(desk)[0], 0)), "void, cancel refused"),
+        _wrap(protocol, "knowledge", lambda known, desk: (known(desk)[0], 0, known(desk)[2])), "void, cancel refused"),
+    "old_address_stops": Rule(
+        "a request that may yet leave for an address that the order no longer has is stopped, and asked for anew",
+        "fulfillment protocol.is_misdirected",
+        _wrap(protocol, "is_misdirected", lambda known, desk, number: False), "at the 3PL: move"),
+    "address_is_news": Rule(
+        "an address learnt since a cancellation was refused is a reason to ask again",
+        "fulfillment protocol.knowledge",
+        _wrap(protocol, "knowledge", lambda known, desk: (*known(desk)[:2], "")), "at the 3PL: move twice"),
     "mark_when_asked": Rule(
         "what was known when the cancellation was sent decides whether to ask again, not when refused",
         "fulfillment protocol.advance", _wrap(protocol, "learn_fate", _mark_when_refused), "at the 3PL: void, cancel"),

@@ -119,9 +119,9 @@ def _trace(came: dict[int, tuple[int, str] | None], key: int) -> tuple[str, ...]
     return tuple(reversed(steps))
 
 
-KINDS = ("pay", "reduce", "reduce", "raise", "raise", "cancel", "return", "repeat", "redact", "retry", "retry", "void",
-         "void", "scrap", "tie", "repeat ship", "no", "no", "lost", "lost", "gone", "give up", "late no",
-         "inspect")  # fmt: skip
+KINDS = ("pay", "reduce", "reduce", "raise", "raise", "cancel", "return", "repeat", "redact", "move", "move",
+         "move back", "retry", "retry", "void", "void", "scrap", "tie", "repeat ship", "no", "no", "lost", "lost",
+         "gone", "give up", "late no", "inspect")  # fmt: skip
 OF_A_LINE = ("reduce", "raise", "return", "tie")
 
 

@@ -30,13 +30,13 @@ from crossdock.channels.model import ShipNotice
 from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched, ShipmentVoided
 from crossdock.contracts.inventory import ReservationEvent, StockChanged, StockReserved
-from crossdock.contracts.order_ingest import OrderState, RecipientEvent, RecipientRedacted, RefundRecorded
+from crossdock.contracts.order_ingest import OrderState, RecipientEvent, RefundRecorded
 from crossdock.contracts.sku_matcher import ListingChanged, MatchEvent, OrderMatched
 from fulfillment import facts, outside, recording
 from fulfillment.desks import Desks
 from fulfillment.directory import Directory
-from fulfillment.domain.desk import Desk, Dismissed, Fact, RecipientKnown
-from fulfillment.domain.protocol import is_wanted
+from fulfillment.domain.desk import Desk, Dismissed, Fact
+from fulfillment.domain.protocol import is_elsewhere, is_wanted
 from fulfillment.domain.writes import Failed, Outcome, Withdrawn, after_look
 from inventory.domain import claims, stock
 from inventory.domain.claims import Claim
@@ -287,7 +287,7 @@ def _fact(desk: Desk, message: Any) -> Fact:
         case StockReserved():
             return facts.reservation(message)
         case RecipientEvent():
-            return RecipientKnown(message.recipient_version, isinstance(message, RecipientRedacted))
+            return facts.recipient(message)
         case Inspected():
             return Dismissed(message.shipment_id)
         case ShipNotice():
@@ -308,10 +308,10 @@ def in_order(desk: Desk) -> Desk:
 # ------------------------------------------------------------------ the dispatcher of fulfillment
 def call(desk: Desk, book: Book, write: Write, willing: bool) -> tuple[Book, Outcome]:
     """Carry out a write at the 3PL, by the dispatcher's own calls, unless it is not to be sent any more."""
-    depot = Depot(book, willing)
+    depot, revision = Depot(book, willing), desk.revisions[write.revision - 1]
     if write.kind == "cancel":
         outcome: Outcome = _run(outside._cancel(cast(Any, None), depot, _claimed(desk, write)))
-    elif not is_wanted(desk.order, desk.revisions[write.revision - 1].units):
+    elif not is_wanted(desk.order, revision.units) or is_elsewhere(revision.address, desk.address):
         outcome = Withdrawn("")
     elif not desk.recipient:
         outcome = Failed("The recipient was redacted before the request was sent.")
@@ -337,7 +337,8 @@ def _claimed(desk: Desk, write: Write) -> Any:
     ]
     return SimpleNamespace(
         kind=write.kind, order_id=order_id(write.order), revision=write.revision, channel_name="Depot",
-        channel_kind="generic", payload={"number": "#1", "lines": lines}, recipient={}, request_id=revision.external_id,
+        channel_kind="generic", payload={"number": "#1", "lines": lines}, request_id=revision.external_id,
+        recipient={"address": {"address": desk.address}},
         recipes={line: dict(recipe) for line, recipe in revision.recipes}, units=dict(revision.units),
     )  # fmt: skip
 

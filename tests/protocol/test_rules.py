@@ -6,8 +6,8 @@ from protocol.rules import RULES, without
 WALKS, STATES = 100, 20_000
 
 
-def test_the_rules_are_the_sixteen_of_the_design() -> None:
-    assert len(RULES) == 16
+def test_the_rules_are_the_sixteen_of_the_design_and_two_of_addresses() -> None:
+    assert len(RULES) == 18
 
 
 @pytest.mark.parametrize("name", RULES)

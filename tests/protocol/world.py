@@ -204,6 +204,10 @@ class Model:
             case "redact" if not shop.redacted:
                 shop = shop._replace(redacted=True)
                 world = self.send(world, [RecipientRedacted(order_id=order_id(index), recipient_version=9)])
+            case "move" if not shop.redacted:
+                shop = shop._replace(moves=shop.moves + 1)
+            case "move back" if not shop.redacted and shop.moves:
+                shop = shop._replace(moves=shop.moves - 1)
             case "repeat":
                 pass
             case "retry" if "rejected" in world.rows[index].value.order.published.holds:

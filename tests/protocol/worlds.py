@@ -20,6 +20,7 @@ class Story(NamedTuple):
 C = ("create", 0, 2, 1)
 ONE = ("create", 0, 1, 1)
 CANCEL, NO, RETRY, VOID = ("cancel", 0), ("no", 0), ("retry", 0), ("void", 0)
+MOVE, BACK = ("move", 0), ("move back", 0)
 LESS, MORE, ADD = ("reduce", 0, 0), ("raise", 0, 0), ("raise", 0, 1)
 STORIES = {
     "plain": Story((C, ("stock", 0, 2), NO, RETRY)),
@@ -42,6 +43,18 @@ STORIES = {
     "reduce, 3 units": Story((("create", 0, 3, 1), ("stock", 0, 3), LESS, MORE)),
     "at the 3PL: raise, reduce twice": Story((MORE, LESS, LESS, NO), opening=(C, ("stock", 0, 3))),
     "at the 3PL: void, cancel": Story((CANCEL, VOID), opening=(ONE, ("stock", 0, 1))),
+    "move": Story((C, ("stock", 0, 2), MOVE, NO)),
+    "move, call lost": Story((ONE, ("stock", 0, 1), MOVE, ("gone", 0), ("lost", 0))),
+    "move, redact": Story((ONE, ("stock", 0, 1), MOVE, ("redact", 0))),
+    "move, two orders": Story((ONE, ("create", 1, 1, 1), ("stock", 0, 1), MOVE), 2),
+    "at the 3PL: move": Story((MOVE, NO), opening=(C, ("stock", 0, 2))),
+    "at the 3PL: move twice": Story((MOVE, MOVE, NO), opening=(ONE, ("stock", 0, 1))),
+    "at the 3PL: move and back": Story((MOVE, BACK, NO), opening=(C, ("stock", 0, 2))),
+    "at the 3PL: move, cancel": Story((MOVE, CANCEL, NO), opening=(C, ("stock", 0, 2))),
+    "at the 3PL: move, reduce": Story((MOVE, LESS, NO), opening=(C, ("stock", 0, 2))),
+    "at the 3PL: move, raise": Story((MOVE, MORE, NO), opening=(C, ("stock", 0, 3))),
+    "at the 3PL: move, void": Story((MOVE, VOID, NO), opening=(C, ("stock", 0, 2))),
+    "at the 3PL: move, return": Story((MOVE, ("return", 0, 0)), opening=(C, ("stock", 0, 2))),
     "at the 3PL: cancel refused": Story((CANCEL, NO), opening=(ONE, ("stock", 0, 1))),
     "at the 3PL: void, cancel, raise": Story((CANCEL, VOID, MORE), opening=(C, ("stock", 0, 3))),
     "at the 3PL: reduce, void, no": Story((LESS, VOID, NO, NO), opening=(C, ("stock", 0, 2))),

@@ -159,13 +159,15 @@ class Desks:
 
     def _said(self, order_id: UUID, desk: Desk, tell: Accepted | Rejected | Settled) -> Event:
         if isinstance(tell, Settled):
-            kind = FulfillmentCancelRefused if tell.refused else FulfillmentCancelled
-            return kind(
-                order_id=order_id,
-                content_version=tell.settlement.content_version,
-                settlement_version=tell.settlement.settlement_version,
-                standing=tuple(StandingLine(line_id=line, quantity=n) for line, n in tell.settlement.standing),
-            )
+            settled = {
+                "order_id": order_id,
+                "content_version": tell.settlement.content_version,
+                "settlement_version": tell.settlement.settlement_version,
+                "standing": tuple(StandingLine(line_id=line, quantity=n) for line, n in tell.settlement.standing),
+            }
+            if tell.refused:
+                return FulfillmentCancelRefused(old_address=tell.old_address, **settled)
+            return FulfillmentCancelled(**settled)
         destination = self._directory.name_of(desk.revisions[tell.revision - 1].destination)
         about = {"order_id": order_id, "revision": tell.revision, "destination": destination}
         if isinstance(tell, Rejected):

@@ -1,6 +1,7 @@
 """Events and notices as facts of the protocol: the one place where the words of others become ours."""
 
 from collections import defaultdict
+from hashlib import sha256
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +9,7 @@ from crossdock.channels.model import NoticePackageLine, ShipNotice
 from crossdock.contracts import order_ingest
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, FulfillmentWebhookReceived
 from crossdock.contracts.inventory import StockReserved
+from crossdock.contracts.order_ingest import RecipientEvent, RecipientRecorded
 from crossdock.messaging.failures import Poison
 from fulfillment.domain.desk import (
     Answer,
@@ -17,6 +19,7 @@ from fulfillment.domain.desk import (
     LineText,
     OrderState,
     Parcel,
+    RecipientKnown,
     Reservation,
     Revision,
     Sale,
@@ -52,6 +55,17 @@ def reservation(event: StockReserved) -> Reservation:
         event.reservation_version,
         tuple((line, tuple(sorted(recipe.items()))) for line, recipe in sorted(recipes.items())),
     )
+
+
+def recipient(event: RecipientEvent) -> RecipientKnown:
+    """What is known of a recipient. The fingerprint of an address leaves its phone number out, which moves no parcel,
+    and holds the order's id, so that equal addresses of two orders cannot be told."""
+    if not isinstance(event, RecipientRecorded):
+        return RecipientKnown(event.recipient_version, redacted=True)
+    if event.recipient.address is None:
+        return RecipientKnown(event.recipient_version)
+    where = event.order_id.bytes + event.recipient.address.model_dump_json(exclude={"phone"}).encode()
+    return RecipientKnown(event.recipient_version, address=sha256(where).hexdigest()[:16])
 
 
 def channel(event: ChannelConfigured | ChannelDisconnected, known: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
 from fulfillment import facts
 from fulfillment.desks import Desks
-from fulfillment.domain.desk import RecipientKnown, Shipment
+from fulfillment.domain.desk import Shipment
 from fulfillment.domain.recipe import OddParcel
 from fulfillment.store import channels, desks, writes
 
@@ -52,13 +52,13 @@ async def follow_reservations(events: Sequence[StockReserved], tx: Tx) -> None:
 
 @consumer.on(RecipientRecorded, RecipientRedacted)
 async def follow_recipients(events: Sequence[RecipientEvent], tx: Tx) -> None:
-    """Keep the newest recipient of each order; forget one that was redacted, for good."""
+    """Keep the newest recipient of each order, and stop what still goes to an old address; forget one that was
+    redacted, for good."""
     held = await Desks.lock(tx, (event.order_id for event in events))
     kept = {}
     for event in events:
         before = held.held[event.order_id]
-        redacted = isinstance(event, RecipientRedacted)
-        held.learn(event.order_id, RecipientKnown(event.recipient_version, redacted), event)
+        held.learn(event.order_id, facts.recipient(event), event)
         after = held.held[event.order_id]
         if after.recipient_version != before.recipient_version or after.redacted != before.redacted:
             data = event.recipient.model_dump(mode="json") if isinstance(event, RecipientRecorded) else None

@@ -30,7 +30,7 @@ from crossdock.channels.protocols import (
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.service.access import AccessClient
 from fulfillment.domain.desk import Answer
-from fulfillment.domain.protocol import is_wanted
+from fulfillment.domain.protocol import is_elsewhere, is_wanted
 from fulfillment.domain.recipe import OddParcel, line_units
 from fulfillment.domain.units import NONE, Units, units_of
 from fulfillment.domain.writes import Again, Done, Doubt, Failed, Outcome, Withdrawn, after_look
@@ -110,6 +110,8 @@ def _refusal(write: Any) -> Outcome | None:
         return None
     if not is_wanted(order_of(write.order_state), units_of(write.units)):
         return Withdrawn("It was not sent: the order was cancelled, held or reduced before.")
+    if is_elsewhere(write.asked_address, write.address):
+        return Withdrawn("It was not sent: the delivery address changed before.")
     if write.recipient is None:
         return Failed("The recipient was redacted before the request was sent.")
     return None

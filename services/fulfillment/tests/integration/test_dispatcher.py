@@ -16,7 +16,7 @@ from crossdock.contracts.fulfillment import (
 )
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.holds import HoldCode, hold
-from crossdock.contracts.order_ingest import RecipientRedacted
+from crossdock.contracts.order_ingest import Address, Recipient, RecipientRecorded, RecipientRedacted
 from crossdock.messaging import faults
 from crossdock.messaging.transaction import transaction
 
@@ -272,6 +272,48 @@ async def test_a_recipient_redacted_before_the_request_left_is_never_sent(hub: A
     assert "redacted" in said.reason
     assert hub.requests() == []
     assert [(row["recipient"], row["redacted"]) for row in await hub.bench.table("recipient")] == [(None, True)]
+
+
+def moved(version: int, city: str, **more: Any) -> RecipientRecorded:
+    """The recipient of order 1, at another address."""
+    address = Address(name="Test Person", street=("2 Test Street",), city=city, country="IE")
+    return RecipientRecorded(
+        order_id=UUID(int=1), recipient_version=version, recipient=Recipient(address=address, **more)
+    )
+
+
+async def test_an_order_whose_address_changes_is_stopped_and_shipped_to_the_new_one(hub: Any) -> None:
+    await hub.order(1, SHIRT=2)
+    await hub.dispatch()
+    assert await hub.bench.handle("follow_recipients", [moved(2, "Newtown")]) == []
+    requested, taken = await hub.dispatch()
+    assert isinstance(requested, FulfillmentRequested)
+    assert isinstance(taken, FulfillmentAccepted)
+    assert [(one["state"], one["recipient"].get("city", "")) for one in hub.requests()] == [
+        ("cancelled", ""),
+        ("accepted", "Newtown"),
+    ]
+    await hub.bench.handle("follow_recipients", [moved(3, "Newtown", note="Ring twice")])
+    assert await hub.dispatch() == []
+
+
+async def test_a_destination_that_does_not_stop_ships_to_the_old_address_and_this_is_told(hub: Any) -> None:
+    behave(hub, refuse_cancellation="already packed")
+    await hub.order(1, SHIRT=2)
+    await hub.dispatch()
+    await hub.bench.handle("follow_recipients", [moved(2, "Newtown")])
+    [said] = await hub.dispatch()
+    assert isinstance(said, FulfillmentCancelRefused)
+    assert (said.old_address, said.content_version) == ((1,), 1)
+    assert len(hub.requests()) == 1
+
+
+async def test_a_request_that_was_not_sent_yet_is_sent_to_the_new_address_alone(hub: Any) -> None:
+    await hub.order(1, SHIRT=2)
+    await hub.bench.handle("follow_recipients", [moved(2, "Newtown")])
+    await hub.dispatch()
+    await hub.dispatch()
+    assert [one["recipient"]["city"] for one in hub.requests()] == ["Newtown"]
 
 
 async def test_a_channel_that_only_observes_gets_nothing(hub: Any) -> None:

@@ -291,6 +291,61 @@ def test_a_redaction_that_overtakes_the_recipient_refuses_it() -> None:
     assert not told(Desk(), RecipientKnown(2, redacted=True), RecipientKnown(1))[0].recipient
 
 
+def at(address: str, version: int = 1) -> RecipientKnown:
+    return RecipientKnown(version, address=address)
+
+
+def sent_to(address: str, wanted: int = 2) -> Desk:
+    """The destination took a request for this address."""
+    return told(Desk(), DestinationFound("depot"), at(address), order(1, 1, wanted), Reservation(1), OK)[0]
+
+
+OK = Answer("accepted", 1)
+
+
+def test_what_has_not_left_for_an_old_address_is_stopped_and_asked_for_with_the_new_one() -> None:
+    desk, tells = told(sent_to("A", 3), shipment("S1", 1), at("B", 2))
+    assert tells == [StopAsked(1)]
+    desk, tells = told(desk, cancelled(2))
+    assert tells == [Requested(2)]
+    assert [(dict(one.units), one.address) for one in desk.revisions] == [({"1": 3}, "A"), ({"1": 2}, "B")]
+    assert told(desk, Answer("accepted", 2), shipment("S2", 2, revision=2))[1] == [
+        Dispatched(shipment("S2", 2, 2), False)
+    ]
+
+
+def test_a_destination_that_does_not_stop_for_a_new_address_is_told_once_and_asked_again_for_the_next() -> None:
+    desk, tells = told(sent_to("A"), at("B", 2), Answer("refused", 1))
+    assert [(t.refused, t.old_address, dict(t.settlement.standing)) for t in tells if isinstance(t, Settled)] == [
+        (True, (1,), {"1": 2})
+    ]
+    assert told(desk, order(2, 1, 2, holds=("payment",)))[1] == []
+    assert told(desk, at("C", 3))[1] == [StopAsked(1)]
+    assert told(desk, at("A", 3))[1] == []
+
+
+def test_an_address_that_is_back_or_was_never_known_stops_nothing() -> None:
+    assert told(sent_to("A"), at("A", 2))[1] == []
+    assert told(sent_to(""), at("B", 2))[1] == []
+    assert told(sent_to("A"), at("", 2))[1] == []
+    assert told(sent_to("A"), shipment("S1", 2), at("B", 2))[1] == []
+
+
+def test_a_new_address_waits_for_the_fate_of_the_request_and_goes_with_one_never_sent() -> None:
+    asked = told(Desk(), DestinationFound("depot"), at("A"), order(1, 1, 2), Reservation(1))[0]
+    desk, tells = told(asked, at("B", 2))
+    assert tells == []
+    assert told(desk, OK)[1] == [Accepted(1), StopAsked(1)]
+    desk, tells = told(desk, Answer("withdrawn", 1))
+    assert (tells, desk.revisions[1].address) == ([Requested(2)], "B")
+
+
+def test_a_redaction_forgets_every_fingerprint_of_an_address() -> None:
+    desk = told(sent_to("A"), at("B", 2), Answer("refused", 1), RecipientKnown(3, redacted=True))[0]
+    assert (desk.address, desk.settlement.refused_address) == ("", "")
+    assert [(one.address, one.asked_at[2]) for one in desk.revisions] == [("", "")]
+
+
 def test_an_order_of_nothing_is_never_requested() -> None:
     assert desk_with(order(1, 1, 0), Reservation(1)).revisions == ()
 

@@ -21,7 +21,7 @@ from crossdock.contracts.inventory import StockReserved, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
 from order_ingest.domain.changes import Change
 from order_ingest.domain.fold import Note
-from order_ingest.domain.order import Order, Refund, Snapshot
+from order_ingest.domain.order import Order, Refund, Snapshot, shipped_net
 from order_ingest.translate import told_hold, told_refusal, units_of
 
 LONGEST_LIST = 5
@@ -91,13 +91,30 @@ def _refunded(refund: Refund, source: Snapshot | None) -> str:
 
 def _changed(change: Change, order: Order) -> str:
     if change.kind == "address":
-        newest = max((n for n in order.requested if n not in order.rejected), default=0)
-        if not newest:
-            return "The delivery address changed"
-        asked = order.requested[newest].destination
-        return f"The delivery address changed after {asked} was asked to ship: tell it, for it has the old one"
+        return _moved(order)
     line = f"Line {change.position} ({change.sku or 'without SKU'})"
     return f"{line} {EDITS[change.kind].format(units=_units(change.after), before=change.before)}"
+
+
+def _moved(order: Order) -> str:
+    """What is done about a new address, by what is known here of requests and shipments."""
+    newest = max((n for n in order.requested if n not in order.rejected), default=0)
+    left = shipped_net(order)
+    if not newest or order.cancelled:
+        return "The delivery address changed"
+    if all(left.get(line_id, 0) >= units for line_id, units in order.wanted.items()):
+        return "The delivery address changed after everything had left for the old one"
+    asked = order.requested[newest].destination
+    return f"The delivery address changed: {asked} is asked to stop request {newest} and ship to the new address"
+
+
+def _cancel_refused(event: FulfillmentCancelRefused) -> str:
+    stands = _standing(event.standing)
+    if not event.old_address:
+        return f"The cancellation was refused for version {event.content_version}: {stands}"
+    requests = " and ".join(map(str, event.old_address))
+    what = f"Request {requests} was" if len(event.old_address) == 1 else f"Requests {requests} were"
+    return f"{what} not stopped and will ship to the old address: {stands}. Reach the destination, or the carrier"
 
 
 def _standing(standing: tuple[StandingLine, ...]) -> str:
@@ -156,9 +173,7 @@ SENTENCES: dict[type[Event], Callable[[Any], str]] = {
     FulfillmentAccepted: lambda e: f"{e.destination} accepted request {e.revision}",
     FulfillmentRejected: lambda e: f"{e.destination} rejected request {e.revision}: {e.reason}",
     FulfillmentCancelled: lambda e: f"Settled version {e.content_version}: {_standing(e.standing)}",
-    FulfillmentCancelRefused: lambda e: (
-        f"The cancellation was refused for version {e.content_version}: {_standing(e.standing)}"
-    ),
+    FulfillmentCancelRefused: _cancel_refused,
     ShipmentDispatched: _dispatched,
     ShipmentVoided: _voided,
     ShipmentDelivered: lambda e: f"Shipment {e.shipment_id} was delivered",

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 
+from crossdock.contracts.fulfillment import FulfillmentCancelRefused
 from order_ingest.domain import fold
 from order_ingest.domain.channel import Channel, configure, disconnect
 from order_ingest.domain.fold import Step
@@ -32,7 +33,7 @@ from order_ingest.domain.order import (
 from order_ingest.domain.policy import Terms
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 from order_ingest.store.orders import number_key
-from order_ingest.story import sentence_of_note
+from order_ingest.story import sentence_of_event, sentence_of_note
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SHIRT = Line("a", 0, "v", "SHIRT", "Shirt", 3, 3, True, Decimal("10.00"), Decimal(0), Decimal(0))
@@ -261,7 +262,26 @@ def test_an_address_that_changes_is_told_without_what_it_says() -> None:
     said = sentence_of_note(step.notes[0], step.order, step.source)
     assert said == "The delivery address changed"
     asked = step.order._replace(requested={1: Request("Depot", {"a": 3})})
-    assert "tell it" in sentence_of_note(step.notes[0], asked, step.source)
+    said = sentence_of_note(step.notes[0], asked, step.source)
+    assert said == "The delivery address changed: Depot is asked to stop request 1 and ship to the new address"
+    gone = asked._replace(shipments={"S": Shipment(1, NOON, (Package("P", "", "", "", {"a": 3}),))})
+    assert "after everything had left" in sentence_of_note(step.notes[0], gone, step.source)
+
+
+def test_a_phone_number_or_note_that_changes_is_no_new_address() -> None:
+    old = {"address": {"city": "Old", "phone": "1"}}
+    step = fold.take_snapshot(
+        PLACED.order, PLACED.source, old, told(1, recipient={"address": {"city": "Old", "phone": "2"}, "note": "x"})
+    )
+    assert [note.kind for note in step.notes] == ["recipient"]
+
+
+def test_a_request_that_was_not_stopped_for_a_new_address_is_named() -> None:
+    refused = FulfillmentCancelRefused(
+        order_id=UUID(int=1), content_version=1, settlement_version=1, standing=(), old_address=(1, 2)
+    )
+    said = sentence_of_event(refused)
+    assert said.startswith("Requests 1 and 2 were not stopped and will ship to the old address: nothing stands.")
 
 
 def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:

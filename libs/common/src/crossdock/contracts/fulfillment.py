@@ -81,10 +81,13 @@ class FulfillmentCancelled(SettlementEvent):
 
 
 class FulfillmentCancelRefused(SettlementEvent):
-    """The destination will ship, or has shipped, more than is wanted."""
+    """The destination will ship, or has shipped, more than is wanted; or it will not stop the requests in `old_address`
+    (revisions), which ship to an address that the order no longer has."""
 
     type = "fulfillment.cancel_refused.v1"
     consumers = ("inventory", "order-ingest")
+
+    old_address: tuple[int, ...] = ()
 
 
 class PackedLine(Value):

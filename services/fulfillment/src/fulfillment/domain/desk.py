@@ -9,6 +9,11 @@ from fulfillment.domain.units import NONE, Units
 Fate = Literal["sent", "accepted", "rejected", "cancelling", "closed"]
 """Of a revision: `sent` from the committed intent until the answer, `cancelling` while we ask to stop it."""
 
+Knowledge = tuple[int, int, str]
+"""(Content version, voids known, fingerprint of the address): news of any kind is a reason to ask again to stop."""
+
+NOTHING: Knowledge = (0, 0, "")
+
 Recipe = tuple[tuple[str, int], ...]
 """(SKU, units of it in one unit of the order line), sorted."""
 
@@ -63,19 +68,21 @@ class Reservation:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One request to a destination. `asked_at` is (content version, voids known) when it was last asked to stop;
-    `written_off` are the units that had come back for good by then; `external_id` is the destination's own name for it.
+    """One request to a destination. `asked_at` is what was known when it was last asked to stop; `written_off` are the
+    units that had come back for good by then; `external_id` is the destination's own name for it; `address` is the
+    fingerprint of the address that it ships to.
     """
 
     units: Units
     destination: str = ""
     fate: Fate = "sent"
     cancelled: Units = NONE
-    asked_at: tuple[int, int] = (0, 0)
+    asked_at: Knowledge = NOTHING
     written_off: Units = NONE
     recipes: tuple[tuple[str, Recipe], ...] = ()
     external_id: str = ""
     reason: str = ""
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +127,12 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class RecipientKnown:
-    """The recipient's newest version is known, or (`redacted`) gone for good."""
+    """The recipient's newest version is known, or (`redacted`) gone for good. `address` is the fingerprint of the
+    address: it tells that parcels go elsewhere now, and not where. Blank when there is no address."""
 
     version: int
     redacted: bool = False
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +172,13 @@ Fact = OrderState | Reservation | RecipientKnown | Answer | Shipment | Void | De
 
 @dataclass(frozen=True, slots=True)
 class Settlement:
-    """What stands of a content version: per line the larger of wanted and of what has left or may yet leave."""
+    """What stands of a content version: per line the larger of wanted and of what has left or may yet leave.
+    `refused_address` is the fingerprint of the last address of which it was told that a request will not go there."""
 
     settlement_version: int = 0
     content_version: int = 0
     standing: Units = NONE
+    refused_address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,6 +190,7 @@ class Desk:
     recipient_version: int = 0
     recipient: bool = False
     redacted: bool = False
+    address: str = ""
     destination: str = ""
     recipes: tuple[tuple[str, Recipe], ...] = ()
     revisions: tuple[Revision, ...] = ()
@@ -221,10 +233,12 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """Everybody may count on this; `refused` where more stands than is wanted."""
+    """Everybody may count on this; `refused` where more stands than is wanted, or a request ships to an address that
+    the order no longer has: `old_address` names those requests."""
 
     settlement: Settlement
     refused: bool
+    old_address: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

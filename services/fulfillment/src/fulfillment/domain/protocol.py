@@ -6,6 +6,7 @@ Every fact may come in any order and any number of times; what is not newer, or 
 from dataclasses import replace
 
 from fulfillment.domain.desk import (
+    NOTHING,
     Accepted,
     Answer,
     Delivered,
@@ -15,6 +16,7 @@ from fulfillment.domain.desk import (
     Dismissed,
     Dispatched,
     Fact,
+    Knowledge,
     OrderState,
     RecipientKnown,
     Rejected,
@@ -75,10 +77,20 @@ def learn_recipient(desk: Desk, fact: RecipientKnown) -> Desk:
     """The newest version wins; a redaction is final, whatever its version: its tombstone refuses personal data."""
     if fact.redacted:
         newest = max(fact.version, desk.recipient_version)
-        return replace(desk, recipient_version=newest, recipient=False, redacted=True)
+        return replace(forget_addresses(desk), recipient_version=newest, recipient=False, redacted=True)
     if desk.redacted or fact.version <= desk.recipient_version:
         return desk
-    return replace(desk, recipient_version=fact.version, recipient=True)
+    return replace(desk, recipient_version=fact.version, recipient=True, address=fact.address)
+
+
+def forget_addresses(desk: Desk) -> Desk:
+    """The desk without fingerprints: whoever guesses an address could prove by one that it was the recipient's."""
+    return replace(
+        desk,
+        address="",
+        revisions=tuple(replace(one, address="", asked_at=(*one.asked_at[:2], "")) for one in desk.revisions),
+        settlement=replace(desk.settlement, refused_address=""),
+    )
 
 
 def learn_fate(desk: Desk, answer: Answer) -> tuple[Desk, list[Tell]]:
@@ -93,7 +105,7 @@ def learn_fate(desk: Desk, answer: Answer) -> tuple[Desk, list[Tell]]:
             revision, told = replace(revision, fate="accepted"), [Accepted(number, answer.evidence)]
         case "rejected", ("sent" | "accepted" | "cancelling"):
             revision, told = rejected(revision, number, revision.units, answer.reason)
-        case "cancelled", ("sent" | "accepted" | "cancelling") if revision.asked_at == (0, 0):
+        case "cancelled", ("sent" | "accepted" | "cancelling") if revision.asked_at == NOTHING:
             # Nobody asked for it. Asking again at once would go on for ever: it needs an answer, as a rejection does.
             reason = answer.reason or "it cancelled the request by itself"
             revision, told = rejected(revision, number, stopped, reason)
@@ -180,9 +192,22 @@ def voided_for_good(desk: Desk, number: int) -> Units:
     return total(s.units for s in desk.shipments if s.revision == number and s.id in gone)
 
 
-def knowledge(desk: Desk) -> tuple[int, int]:
-    """What is known when a cancellation is asked: news of either kind is a reason to ask again."""
-    return desk.order.content_version, len(desk.voids)
+def knowledge(desk: Desk) -> Knowledge:
+    """What is known when a cancellation is asked: news of any kind is a reason to ask again."""
+    return desk.order.content_version, len(desk.voids), desk.address
+
+
+def is_elsewhere(asked: str, known: str) -> bool:
+    """Does a request for one address (fingerprints) not go where the order goes by now? Not if either is unknown."""
+    return bool(asked and known) and asked != known
+
+
+def is_misdirected(desk: Desk, number: int) -> bool:
+    """May goods yet leave under a revision to an address that the order no longer has?"""
+    revision = desk.revisions[number - 1]
+    if revision.fate != "accepted" or desk.order.cancelled or not is_elsewhere(revision.address, desk.address):
+        return False
+    return bool(over(minus(committed_under(desk, number), shipped_under(desk, number))))
 
 
 def is_wanted(order: OrderState, units: Units) -> bool:
@@ -196,7 +221,8 @@ def is_writing(desk: Desk) -> bool:
 
 
 def advance(desk: Desk) -> tuple[Desk, list[Tell]]:
-    """Do what the newest state asks for: cancel what is too much, settle, request what is missing."""
+    """Do what the newest state asks for: cancel what is too much or goes to an old address, settle, request what is
+    missing."""
     order = desk.order
     if order.order_version == 0 or is_writing(desk):
         return desk, []
@@ -206,7 +232,7 @@ def advance(desk: Desk) -> tuple[Desk, list[Tell]]:
         revision = desk.revisions[number - 1]
         if revision.fate != "accepted" or revision.asked_at == knowledge(desk):
             continue
-        if excess & over(minus(revision.units, shipped_under(desk, number))):
+        if excess & over(minus(revision.units, shipped_under(desk, number))) or is_misdirected(desk, number):
             asked = replace(
                 revision, fate="cancelling", asked_at=knowledge(desk), written_off=voided_for_good(desk, number)
             )
@@ -214,22 +240,26 @@ def advance(desk: Desk) -> tuple[Desk, list[Tell]]:
     desk, told = settle(desk, firm, refused=bool(excess))
     missing = units_of({line: n for line, n in minus(order.wanted, firm) if n > 0})
     if missing and may_request(desk):
-        recipes = recipes_for(missing, desk)
-        desk = replace(desk, revisions=(*desk.revisions, Revision(missing, desk.destination, recipes=recipes)))
+        new = Revision(missing, desk.destination, recipes=recipes_for(missing, desk), address=desk.address)
+        desk = replace(desk, revisions=(*desk.revisions, new))
         told.append(Requested(len(desk.revisions)))
     return desk, told
 
 
 def settle(desk: Desk, firm: Units, *, refused: bool) -> tuple[Desk, list[Tell]]:
-    """Settle every cancellation and every content version above the first, again whenever what stands has changed."""
+    """Settle every cancellation and every content version above the first, again whenever what stands has changed; and
+    every address to which a request that was asked to stop will not go."""
     order = desk.order
     standing = most(order.wanted, firm)
     known = desk.settlement
+    misdirected = tuple(number for number in range(1, len(desk.revisions) + 1) if is_misdirected(desk, number))
+    address = desk.address if misdirected else known.refused_address
     due = order.cancelled or order.content_version > 1
-    if not due or (order.content_version, standing) == (known.content_version, known.standing):
+    stands_anew = due and (order.content_version, standing) != (known.content_version, known.standing)
+    if not stands_anew and address == known.refused_address:
         return desk, []
-    new = Settlement(known.settlement_version + 1, order.content_version, standing)
-    return replace(desk, settlement=new), [Settled(new, refused)]
+    new = Settlement(known.settlement_version + 1, order.content_version, standing, address)
+    return replace(desk, settlement=new), [Settled(new, refused or bool(misdirected), misdirected)]
 
 
 def may_request(desk: Desk) -> bool:

@@ -30,7 +30,8 @@ ADD = text("""
     INSERT INTO desk (order_id) SELECT order_id FROM unnest(CAST(:order_ids AS uuid[])) AS o(order_id)
     ORDER BY order_id ON CONFLICT DO NOTHING
 """)
-COLUMNS = "order_id, order_state, reservation, settlement, recipes, recipient_version, recipient, redacted, destination"
+COLUMNS = """order_id, order_state, reservation, settlement, recipes, recipient_version, recipient, redacted, address,
+    destination"""
 LOCK = text(f"""
     SELECT {COLUMNS} FROM desk WHERE order_id = ANY(CAST(:order_ids AS uuid[])) ORDER BY order_id FOR UPDATE
 """)  # noqa: S608
@@ -44,26 +45,27 @@ SHIPMENTS = text("""
 SAVE = text("""
     UPDATE desk SET order_state = d.order_state, reservation = d.reservation, settlement = d.settlement,
         recipes = d.recipes, recipient_version = d.recipient_version, recipient = d.recipient, redacted = d.redacted,
-        destination = d.destination, lacks_destination = d.lacks_destination
+        address = d.address, destination = d.destination, lacks_destination = d.lacks_destination
     FROM unnest(CAST(:order_id AS uuid[]), CAST(:order_state AS jsonb[]), CAST(:reservation AS jsonb[]),
                 CAST(:settlement AS jsonb[]), CAST(:recipes AS jsonb[]), CAST(:recipient_version AS int[]),
-                CAST(:recipient AS bool[]), CAST(:redacted AS bool[]), CAST(:destination AS text[]),
-                CAST(:lacks_destination AS bool[]))
+                CAST(:recipient AS bool[]), CAST(:redacted AS bool[]), CAST(:address AS text[]),
+                CAST(:destination AS text[]), CAST(:lacks_destination AS bool[]))
          AS d(order_id, order_state, reservation, settlement, recipes, recipient_version, recipient, redacted,
-              destination, lacks_destination)
+              address, destination, lacks_destination)
     WHERE desk.order_id = d.order_id
 """)
 SAVE_REQUESTS = text("""
     INSERT INTO request (order_id, revision, destination, units, recipes, fate, cancelled, asked_content, asked_voids,
-                         written_off, external_id, reason)
+                         asked_address, written_off, external_id, reason, address)
     SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:revision AS int[]), CAST(:destination AS text[]),
                          CAST(:units AS jsonb[]), CAST(:recipes AS jsonb[]), CAST(:fate AS text[]),
                          CAST(:cancelled AS jsonb[]), CAST(:asked_content AS int[]), CAST(:asked_voids AS int[]),
-                         CAST(:written_off AS jsonb[]), CAST(:external_id AS text[]), CAST(:reason AS text[]))
+                         CAST(:asked_address AS text[]), CAST(:written_off AS jsonb[]), CAST(:external_id AS text[]),
+                         CAST(:reason AS text[]), CAST(:address AS text[]))
     ON CONFLICT (order_id, revision) DO UPDATE SET
         fate = excluded.fate, cancelled = excluded.cancelled, asked_content = excluded.asked_content,
-        asked_voids = excluded.asked_voids, written_off = excluded.written_off, external_id = excluded.external_id,
-        reason = excluded.reason
+        asked_voids = excluded.asked_voids, asked_address = excluded.asked_address, written_off = excluded.written_off,
+        external_id = excluded.external_id, reason = excluded.reason, address = excluded.address
 """)
 SAVE_SHIPMENTS = text("""
     INSERT INTO shipment (order_id, shipment_id, revision, dispatch, doubted, voided, reship, delivered_at)
@@ -199,6 +201,7 @@ def _desk_columns(desks: Sequence[tuple[UUID, Desk]]) -> dict[str, list[Any]]:
         "recipient_version": [desk.recipient_version for _, desk in desks],
         "recipient": [desk.recipient for _, desk in desks],
         "redacted": [desk.redacted for _, desk in desks],
+        "address": [desk.address for _, desk in desks],
         "destination": [desk.destination for _, desk in desks],
         "lacks_destination": [lacks_only_destination(desk) for _, desk in desks],
     }
@@ -215,9 +218,11 @@ def _request_columns(revisions: Sequence[tuple[UUID, int, Revision]]) -> dict[st
         "cancelled": [dict(revision.cancelled) for _, _, revision in revisions],
         "asked_content": [revision.asked_at[0] for _, _, revision in revisions],
         "asked_voids": [revision.asked_at[1] for _, _, revision in revisions],
+        "asked_address": [revision.asked_at[2] for _, _, revision in revisions],
         "written_off": [dict(revision.written_off) for _, _, revision in revisions],
         "external_id": [revision.external_id for _, _, revision in revisions],
         "reason": [revision.reason for _, _, revision in revisions],
+        "address": [revision.address for _, _, revision in revisions],
     }
 
 
@@ -249,6 +254,7 @@ def _desk(row: Row[Any], requests: Sequence[Row[Any]], shipments: Sequence[Row[A
         recipient_version=row.recipient_version,
         recipient=row.recipient,
         redacted=row.redacted,
+        address=row.address,
         destination=row.destination,
         recipes=_recipes(row.recipes),
         revisions=tuple(_revision(request) for request in requests),
@@ -293,11 +299,12 @@ def _revision(row: Row[Any]) -> Revision:
         destination=row.destination,
         fate=row.fate,
         cancelled=_units(row.cancelled.items()),
-        asked_at=(row.asked_content, row.asked_voids),
+        asked_at=(row.asked_content, row.asked_voids, row.asked_address),
         written_off=_units(row.written_off.items()),
         recipes=_recipes(row.recipes),
         external_id=row.external_id,
         reason=row.reason,
+        address=row.address,
     )
 
 

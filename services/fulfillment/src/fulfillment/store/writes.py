@@ -50,7 +50,7 @@ CLAIMED = text("""
            w.attempt, w.look_count, w.lease_token, w.needs_person,
            coalesce(extract(epoch FROM now() - w.first_doubt_at), 0)::float8 AS doubted_for,
            c.kind AS channel_kind, c.name AS channel_name, c.connected, r.recipient, q.units, q.recipes,
-           q.external_id AS request_id, d.order_state,
+           q.external_id AS request_id, d.order_state, d.address, q.address AS asked_address,
            ARRAY(SELECT o.external_id FROM write_back o
                  WHERE o.order_id = w.order_id AND o.kind = w.kind AND o.state = 'done') AS taken
     FROM write_back w JOIN channel c USING (channel_id)

@@ -47,7 +47,12 @@ def _change(old: Line | None, new: Line, before: Units, after: Units) -> Change 
 
 def moved(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Change, ...]:
     """Whether the address changed; what it says is personal, and not told here."""
-    return (Change("address"),) if old is not None and old.get("address") != new.get("address") else ()
+    return (Change("address"),) if old is not None and _where(old) != _where(new) else ()
+
+
+def _where(recipient: Mapping[str, Any]) -> dict[str, Any]:
+    """Where a parcel goes: a phone number moves none, and fulfillment stops no request for it."""
+    return {name: said for name, said in (recipient.get("address") or {}).items() if name != "phone"}
 
 
 def refund_kind(refund: Refund, lines_added: bool) -> RefundKind:
