@@ -279,6 +279,38 @@ def test_the_same_line_id_twice_is_unreadable(plain_order: dict[str, Any]) -> No
     assert reason_of(plain_order) == "order.line_items holds the same line id twice"
 
 
+def test_a_gift_card_does_not_ship_even_when_it_says_so_and_a_custom_line_does(plain_order: dict[str, Any]) -> None:
+    [shirt] = plain_order["line_items"]
+    card = shirt | {"id": 7002, "gift_card": True, "requires_shipping": True}
+    custom = shirt | {"id": 7003, "variant_id": None, "product_id": None, "sku": None}
+    plain_order |= {"line_items": [shirt, card, custom], "total_price": "60.00"}
+    assert [one.requires_shipping for one in order_of(plain_order).lines] == [True, False, True]
+
+
+def test_of_a_bundle_the_component_lines_ship(plain_order: dict[str, Any]) -> None:
+    """Since 2025-01 a line names its group by `sales_line_item_group_id`: the group itself is no line."""
+    [shirt] = plain_order["line_items"]
+    group = {"id": 3001, "title": "Gift Set", "quantity": 1, "variant_sku": "SET"}
+    parts = [shirt | {"id": 7002, "sku": "MUG", "sales_line_item_group_id": 3001, "line_item_group": group}]
+    parts += [shirt | {"id": 7003, "sku": "TEA", "sales_line_item_group_id": 3001, "line_item_group": group}]
+    plain_order |= {"line_items": parts, "line_item_groups": [group], "total_price": "40.00"}
+    assert [(one.sku, one.kept, one.requires_shipping) for one in order_of(plain_order).lines] == [
+        ("MUG", 2, True),
+        ("TEA", 2, True),
+    ]
+
+
+def test_a_draft_is_no_order_and_the_order_that_it_becomes_is_one_like_any_other(plain_order: dict[str, Any]) -> None:
+    assert isinstance(read({"id": 9, "status": "completed", "order_id": 5001}, "draft_orders/update"), Ignored)
+    assert order_of(plain_order | {"source_name": "shopify_draft_order"}).lines == order_of(plain_order).lines
+
+
+def test_an_order_edited_to_nothing_keeps_its_lines_and_wants_none(plain_order: dict[str, Any]) -> None:
+    plain_order["line_items"][0] |= {"current_quantity": 0, "fulfillable_quantity": 0}
+    [line] = order_of(plain_order).lines
+    assert (line.quantity, line.kept) == (2, 0)
+
+
 def test_an_order_of_nothing_is_an_order_with_no_lines(plain_order: dict[str, Any]) -> None:
     plain_order |= {"line_items": [], "total_price": "0.00"}
     assert order_of(plain_order).lines == ()

@@ -4,8 +4,10 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any
 
+import pytest
+
 from crossdock.contracts.inventory import StockChanged, StockReleased, StockReserved, StockShort
-from crossdock.contracts.order_ingest import RefundedLine, RefundRecorded
+from crossdock.contracts.order_ingest import RefundedLine, RefundKind, RefundRecorded
 from crossdock.contracts.sku_matcher import Component
 from crossdock.messaging.transaction import Tx
 from crossdock.testing.bench import HandlerBench
@@ -145,6 +147,24 @@ async def test_returned_goods_go_back_on_hand_once(bench: HandlerBench) -> None:
     refund = RefundRecorded(order_id=order(1), refund_id="R1", lines=lines)
     await bench.handle("restock_refunds", [refund, refund])
     assert levels(await bench.table("stock")) == {"SHIRT": (4, 0)}
+
+
+@pytest.mark.parametrize(
+    ("kind", "restock", "on_hand"),
+    [("restocked", [True], 4), ("kept", [False], 3), ("exchange", [True, False], 4), ("appeasement", [], 3)],
+)
+async def test_stock_moves_once_for_each_kind_of_refund(
+    bench: HandlerBench, kind: RefundKind, restock: list[bool], on_hand: int
+) -> None:
+    """Of five units two had shipped. Told twice, before and after what it is about, a refund moves the same."""
+    await bench.given(stock(SHIRT=5))
+    lines = tuple(RefundedLine(line_id="SHIRT", quantity=1, restock=back) for back in restock)
+    refund = RefundRecorded(order_id=order(1), refund_id="R1", lines=lines, kind=kind)
+    await bench.handle("restock_refunds", [refund])
+    await bench.handle("reserve_stock", [matched(1, SHIRT=2)])
+    await bench.handle("follow_fulfillment", [dispatched(1, "S1", SHIRT=2)])
+    await bench.handle("restock_refunds", [refund, refund])
+    assert levels(await bench.table("stock")) == {"SHIRT": (on_hand, 0)}
 
 
 async def test_a_refund_without_restock_moves_nothing(bench: HandlerBench) -> None:

@@ -1,15 +1,22 @@
 """Real payloads that nobody here wrote, each through a channel of its own: all of them end as something explained."""
 
+import json
 import os
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 from pathlib import Path
+from typing import Any
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 import pytest
 from ingest_examples import live, webhook
 
 from crossdock.contracts.gateway import OrdersWebhookReceived
-from crossdock.testing.bench import HandlerBench
+from crossdock.contracts.order_ingest import RefundRecorded
+from crossdock.testing.bench import HandlerBench, event_of
 from order_ingest.domain.status import STATUSES
 
 ROOT = Path(__file__).parents[4]
@@ -101,3 +108,83 @@ async def test_every_sample_order_told_twice_publishes_nothing_more(bench: Handl
     bench.published.clear()
     await bench.handle("receive_orders", deliveries(paths, "orders/create"))
     assert [row.type for row in bench.published if row.exchange] == []
+
+
+def plain_samples() -> Iterator[dict[str, Any]]:
+    """The sample orders to which nothing has happened yet."""
+    for path in samples("orders"):
+        order = json.loads(path.read_bytes())
+        order = order.get("order", order)
+        lines = order.get("line_items") or [{}]
+        happened = any(order.get(name) for name in ("refunds", "fulfillments", "cancelled_at", "test"))
+        if not happened and lines[0].get("requires_shipping") and lines[0].get("fulfillable_quantity"):
+            yield order
+
+
+def life_of(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """The order, then each time with one thing more: a line added and all of it shipped, its first line exchanged, the
+    added one refunded and kept, money paid for the trouble, cancelled."""
+    began = datetime.fromisoformat(order["updated_at"])
+    times = [(began + timedelta(minutes=minutes)).isoformat() for minutes in range(6)]
+    first, *others = order["line_items"]
+    added = first | {"id": 77, "quantity": 1, "current_quantity": 1, "fulfillable_quantity": 0, "sku": "ADDED"}
+    shipped = [{"id": one["id"], "quantity": one["quantity"]} for one in (first, added)]
+    parcel = {"id": 1, "status": "success", "created_at": times[1], "line_items": shipped}
+    lines = [first | {"fulfillable_quantity": 0}, *others, added]
+    back = {
+        "refund_line_items": [{"line_item_id": first["id"], "quantity": 1, "restock_type": "return", "subtotal": 5}]
+    }
+    kept = {"refund_line_items": [{"line_item_id": 77, "quantity": 1, "restock_type": "no_restock", "subtotal": 5}]}
+    paid = [{"transactions": [{"kind": "refund", "status": "success", "amount": n}]} for n in ("0.00", "5.00", "1.00")]
+    refunds = [
+        {"id": n, "created_at": times[n + 1]} | what | money
+        for n, (what, money) in enumerate(zip((back, kept, {}), paid, strict=True), 1)
+    ]
+    states = [order, {"fulfillments": [parcel], "line_items": lines}]
+    states += [{"refunds": refunds[:n]} for n in (1, 2, 3)]
+    states.append({"cancelled_at": times[5]})
+    whole: dict[str, Any] = {}
+    life = []
+    for state, at in zip(states, times, strict=True):
+        whole = whole | state | {"updated_at": at}
+        life.append(whole)
+    return life
+
+
+async def test_edits_refunds_and_a_cancellation_of_samples_end_alike_in_every_order_of_arrival(
+    bench: HandlerBench,
+) -> None:
+    orders = list(plain_samples())
+    assert len(orders) >= 5
+    lives = {uuid5(NAMESPACE_URL, f"{i} of many"): life_of(order) for i, order in enumerate(orders[:5])}
+    runs = [(uuid5(which, str(turns)), which, turns) for which in lives for turns in permutations(range(1, 6))]
+    await bench.given(live(*(channel for channel, _, _ in runs)))
+    for step in range(6):
+        arrived = [
+            webhook(lives[which][(0, *turns)[step]], topic="orders/updated", channel=channel)
+            for channel, which, turns in runs
+        ]
+        await bench.handle("receive_orders", arrived)
+    assert await bench.table("parked_message") == []
+    rows = {row["channel_id"]: row for row in await bench.table("orders")}
+    refunds: dict[object, set[tuple[object, ...]]] = defaultdict(set)
+    told = [
+        event
+        for event in map(event_of, (row for row in bench.published if row.exchange))
+        if isinstance(event, RefundRecorded)
+    ]
+    for event in told:
+        lines = tuple((line.quantity, line.restock) for line in event.lines)
+        refunds[event.order_id].add((event.refund_id, event.kind, lines))
+    ends = defaultdict(set)
+    for channel, which, _ in runs:
+        row = rows[channel]
+        ends[which].add((row["status"], json.dumps(row["source"], sort_keys=True), frozenset(refunds[row["order_id"]])))
+    assert [len(end) for end in ends.values()] == [1] * len(lives)
+    assert len(told) == 3 * len(runs), "a refund is told once"
+    for ((_, _, facts),) in ends.values():
+        assert {(kind, lines) for _, kind, lines in facts} == {
+            ("exchange", ((1, True),)),
+            ("kept", ((1, False),)),
+            ("appeasement", ()),
+        }
