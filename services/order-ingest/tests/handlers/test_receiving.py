@@ -177,14 +177,16 @@ async def test_a_test_order_is_stored_and_told_to_nobody(shop: HandlerBench) -> 
     assert await story_of(shop) == ["Not ours: It is a test order"]
 
 
-async def test_a_refund_of_units_not_shipped_lowers_what_is_wanted_and_is_no_refund_fact(shop: HandlerBench) -> None:
+async def test_a_refund_of_units_not_shipped_lowers_what_is_wanted_and_moves_no_stock(shop: HandlerBench) -> None:
     await receive(shop, placed())
     refund = {"id": 3, "refund_line_items": [{"line_item_id": 11, "quantity": 1, "restock_type": "cancel"}]}
-    [order] = await receive(
+    order, told = await receive(
         shop, placed(minutes=1, refunds=[refund], lines=[line(current_quantity=1, fulfillable_quantity=1)])
     )
     assert isinstance(order, OrderUpdated)
     assert order.lines[0].wanted == 1
+    assert isinstance(told, RefundRecorded)
+    assert (told.kind, told.lines) == ("unshipped", ())
 
 
 def returned(minutes: int, *refund_ids: int) -> Any:
