@@ -16,7 +16,6 @@ def test_orders_whose_webhooks_were_dropped_are_found_within_an_interval(world: 
     market = world.market
     source = f"shopify:{market.shop}"
     with world.started_with("order-ingest", POLL_SECONDS=str(INTERVAL), POLL_GRACE_SECONDS="1"):
-        world.sql("UPDATE order_ingest.feed SET due_at = now()")  # the other promises are tested without polls
         market.control("PUT", f"/misbehaviour/{source}", {"drop_rate": 0.05})
         sold = [market.sell({SKUS[n % 4]: 1 + n % 3}) for n in range(120)]
         traffic = Traffic(sold, {one.external_id: time.monotonic() for one in sold})

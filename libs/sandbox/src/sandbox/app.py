@@ -22,6 +22,7 @@ def create_app(seed: int = 1, control_enabled: bool = True) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         yield
         world.clock.cancel_all()
+        world.end_bulk()
         await world.courier.close()
 
     app = FastAPI(title="Crossdock sandbox", lifespan=lifespan, docs_url=None, redoc_url=None, openapi_url=None)

@@ -13,6 +13,7 @@ from sandbox.control import Body
 from sandbox.control_shopify import store_in
 from sandbox.shopify import actions, catalog_payloads, fulfilling, payloads, stock
 from sandbox.shopify.build import Unknown, location_id, order_of, product_of
+from sandbox.shopify.bulk import Archive
 from sandbox.shopify.describe import OrderDescription, ProductDescription
 from sandbox.shopify.mutations import tracking_of
 from sandbox.shopify.state import Fulfillment, Order, Store
@@ -99,6 +100,17 @@ class WebhookBody(Body):
     body: Any = None
 
 
+class ArchiveBody(Body):
+    """So many old orders that are alike, without a webhook and without the memory of as many."""
+
+    order: OrderDescription
+    count: int = Field(ge=1, le=1_000_000)
+
+
+ARCHIVED = 7_000_000_000_000
+"""The first id of archived orders."""
+
+
 def routes(world: World) -> APIRouter:
     """The endpoints that steer what stores sell."""
     router = APIRouter(prefix="/_control/shopify")
@@ -162,6 +174,17 @@ def _order_routes(world: World, router: APIRouter) -> None:
     @router.post("/{shop}/orders/bulk", status_code=201)
     async def place_many(shop: str, body: BulkBody) -> dict[str, Any]:
         return {"orders": [await place(shop, one) for one in body.orders]}
+
+    @router.post("/{shop}/archive", status_code=201)
+    async def archive(shop: str, body: ArchiveBody) -> dict[str, Any]:
+        store = store_in(world, shop)
+        try:
+            template = order_of(store, body.order)
+        except Unknown as unknown:
+            raise HTTPException(404, str(unknown)) from None
+        made = Archive(template, max([ARCHIVED, *(a.first_id + a.count for a in store.archives)]), body.count)
+        store.archives.append(made)
+        return {"first_id": made.first_id, "count": made.count}
 
     @router.get("/{shop}/orders")
     async def orders(shop: str) -> dict[str, Any]:

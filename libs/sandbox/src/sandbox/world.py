@@ -33,5 +33,15 @@ class World:
         self.clock.set(speed=1.0)
         self.courier.reset()
         self.rng.seed(self.seed)
+        self.end_bulk()
         self.stores.clear()
         self.accounts.clear()
+
+    def end_bulk(self) -> None:
+        """Stop all bulk operations and delete their files."""
+        for store in self.stores.values():
+            for task in store.bulk_tasks:
+                task.cancel()
+            for path in store.bulk_files:
+                path.unlink(missing_ok=True)
+            store.bulk_files.clear()

@@ -9,12 +9,14 @@ from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
+from crossdock.service.runs import api as runs_api
 from crossdock.service.tokens import needs_people
-from order_ingest import decisions, golive, lists, policies, privacy_api, sheets, typed
+from order_ingest import backlog_api, decisions, golive, lists, policies, privacy_api, sheets, typed
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.reconcile import can_be_polled
 from order_ingest.reference import order_id_of
+from order_ingest.runs import RUNS
 from order_ingest.store import feeds, orders, pages
 from order_ingest.views import order_view
 
@@ -23,12 +25,15 @@ TIMELINE_LIMIT = 1000
 
 def router(context: Context) -> APIRouter:
     """The routes."""
-    routes = APIRouter(dependencies=[service_guard(context, "order-ingest")], tags=["orders"])
+    guard = service_guard(context, "order-ingest")
+    routes = APIRouter(dependencies=[guard], tags=["orders"])
     routes.include_router(lists.router(context))
     routes.include_router(privacy_api.router(context))
     routes.include_router(policies.router(context))
     routes.include_router(decisions.router(context))
     routes.include_router(golive.router(context))
+    routes.include_router(runs_api.router(context, RUNS, guard))
+    routes.include_router(backlog_api.router(context, guard))
 
     @routes.get("/orders/{reference}")
     async def show_order(reference: str) -> dict[str, Any]:

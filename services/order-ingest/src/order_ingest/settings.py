@@ -2,11 +2,11 @@
 
 from pydantic import Field
 
-from crossdock.service.settings import ServiceSettings
+from crossdock.service.runs.settings import RunSettings
 
 
-class Settings(ServiceSettings):
-    """Its own settings, beside those of every service."""
+class Settings(RunSettings):
+    """Its own settings, beside those of every service with runs."""
 
     refetch_batch: int = Field(20, ge=1, le=200, description="Orders read again from their channels at once")
     refetch_lease_seconds: float = Field(60.0, gt=0, description="After so long a read counts as lost and is repeated")
@@ -17,7 +17,5 @@ class Settings(ServiceSettings):
     reconsider_page: int = Field(200, ge=1, le=1000, description="Orders judged again in one transaction")
     poll_seconds: float = Field(60.0, gt=0, description="Within so long a change that no webhook told is found")
     poll_grace_seconds: float = Field(5.0, ge=0, description="So long a change is left to its webhook; at most poll/4")
-    poll_channels: int = Field(4, ge=1, le=50, description="Channels asked at once by each of the two loops")
     poll_reads: int = Field(5, ge=1, le=50, description="Orders of one channel read at once after a poll")
-    poll_lease_seconds: float = Field(60.0, gt=0, description="After so long a poll counts as lost and is repeated")
-    poll_retry_seconds: float = Field(5.0, gt=0, description="Wait after a poll that failed; doubles, at most one poll")
+    daily_refetch_cron: str = Field("0 3 * * *", description="When each channel's last days are read again, its time")

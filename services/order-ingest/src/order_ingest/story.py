@@ -51,6 +51,7 @@ FIXED = {
     "named": "Its channel says that something happened to it, but not what: it is read from its channel",
     "read_again": "Read again from its channel",
     "found": "Found by reconciliation",
+    "backlog": "Brought in by an import of old orders",
     "unread": "Its channel could not tell the order again: the state that came first stays until a newer one comes",
     "never_read": "Its channel could not tell the order: it waits for a webhook that carries it whole",
     "answered": "The rejection was answered: the destination may be asked again",

@@ -21,6 +21,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB, TSVECTOR
 
+from crossdock.service.runs.tables import run_tables
 from crossdock.storage.tables import messaging_tables, redaction_table
 from order_ingest.domain.tabs import TO_SHIP
 
@@ -29,6 +30,7 @@ HAS_TO_SHIP = f"ship_by IS NOT NULL AND status IN ({', '.join(repr(status) for s
 metadata = MetaData(schema="order_ingest")
 messaging_tables(metadata)
 redaction_table(metadata)
+run_tables(metadata)
 
 orders = Table(
     "orders",
@@ -152,10 +154,6 @@ feed = Table(
     Column("since", DateTime(timezone=True), nullable=False),
     Column("reached", DateTime(timezone=True), nullable=False),
     Column("page", Text),
-    Column("due_at", DateTime(timezone=True), nullable=False, info={"volatile": True}),
-    Column("token", Uuid, info={"volatile": True}),
-    Column("failures", Integer, nullable=False, server_default="0"),
-    Column("problem", Text, nullable=False, server_default=""),
     Column("polled_at", DateTime(timezone=True), info={"volatile": True}),
     Column("resets", Integer, nullable=False, server_default="0"),
 )
@@ -253,4 +251,10 @@ order_request = Table(
     Column("key", Text, primary_key=True),
     Column("asked", Text, nullable=False),
     Column("order_id", Uuid, nullable=False),
+)
+in_flight = Table(
+    "in_flight",
+    metadata,
+    Column("run_id", Uuid, primary_key=True),
+    Column("order_id", Uuid, primary_key=True),
 )

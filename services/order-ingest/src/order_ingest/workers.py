@@ -1,4 +1,4 @@
-"""Loops that are no handlers: reading orders again, judging them again under a new policy, finding missed ones."""
+"""Loops that are no handlers: reading orders again, and judging them again under a new policy."""
 
 import asyncio
 import logging
@@ -17,7 +17,6 @@ from order_ingest.domain.order import Arrival
 from order_ingest.imports import advance, sweep
 from order_ingest.intake import govern, terms
 from order_ingest.privacy import redact, retain, search_messages
-from order_ingest.reconcile import reconcile, reconcile_failing
 from order_ingest.routes import find_owners
 from order_ingest.store import channels, counts, orders, refetches
 from order_ingest.store.orders import Row
@@ -123,8 +122,6 @@ WORKERS = (
     Worker("refetch", refetch, 1.0),
     Worker("find_owners", find_owners, 1.0),
     Worker("reconsider", reconsider, 1.0),
-    Worker("reconcile", reconcile, 1.0),
-    Worker("reconcile_failing", reconcile_failing, 1.0),
     Worker("imports", advance, 1.0),
     Worker("import_sweep", sweep, 300.0),
 )

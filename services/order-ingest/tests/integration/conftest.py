@@ -74,7 +74,7 @@ async def process(ingest_database: TestDatabase, gateway: Gateway) -> AsyncItera
         "service_key": KEY,
         "gateway_url": gateway.url,
         "refetch_retry_seconds": 0.05,
-        "poll_retry_seconds": 0.05,
+        "run_retry_seconds": 0.05,
         "poll_grace_seconds": 0,
     }
     made = Process(service, Settings.model_validate(values))

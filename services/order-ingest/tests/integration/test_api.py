@@ -23,8 +23,9 @@ from ingest_examples import (
 
 from crossdock.contracts.order_ingest import OrderReleased
 from crossdock.service.app import Process
+from crossdock.service.runs import worker
 from crossdock.testing.bench import HandlerBench, event_of
-from order_ingest.reconcile import reconcile
+from order_ingest.runs import RUNS
 
 pytestmark = pytest.mark.usefixtures("shop")
 
@@ -166,7 +167,8 @@ async def test_people_see_how_far_each_channel_was_read_and_what_went_wrong(
 ) -> None:
     gateway.base_url = "http://127.0.0.1:1"
     await bench.handle("learn_channels", [configured("live", version=2)])
-    await reconcile(process.context)
+    await worker.schedule(RUNS, process.context)
+    await worker.turn(RUNS, "orders", False, process.context)
     [feed] = (await api.get("/feeds")).json()["feeds"]
     assert (feed["channel"], feed["connected"], feed["polled_at"], feed["failures"]) == ("Test Shop", True, None, 1)
     assert feed["problem"] == "Shopify could not be reached"

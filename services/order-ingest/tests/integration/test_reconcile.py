@@ -18,9 +18,12 @@ from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import ChannelDisconnected
 from crossdock.contracts.order_ingest import OrderPlaced
 from crossdock.service.app import Context
+from crossdock.service.runs import worker
+from crossdock.service.runs.schedule import Schedule
 from crossdock.testing.bench import HandlerBench, event_of
 from order_ingest import reconcile, workers
 from order_ingest.asking import ask
+from order_ingest.runs import RUNS
 from order_ingest.store import feeds
 from sandbox.testing import Sandbox, serve
 
@@ -47,17 +50,32 @@ def order(shop: Sandbox, **more: Any) -> Any:
     return shop.order({"sku": "SHIRT", "quantity": 1}, **more)
 
 
-async def poll(context: Context) -> None:
-    """One interval: every feed is due, and both loops turn until nothing is left."""
+async def schedule(context: Context) -> None:
+    """The orders of every channel are due: another day has come."""
     async with context.transaction() as tx:
-        await tx.run(text("UPDATE feed SET due_at = now()"))
-    while await reconcile.reconcile(context) or await reconcile.reconcile_failing(context):
+        await tx.run(text("UPDATE run SET due_at = now() WHERE state = 'running'"))
+        await tx.run(text("UPDATE run SET scheduled_at = scheduled_at - interval '1 day' WHERE ended_at IS NOT NULL"))
+        await tx.run(text("UPDATE integration SET last_slot = last_slot - interval '1 day' WHERE kind = 'orders'"))
+    await worker.schedule(RUNS, context)
+
+
+async def turn(context: Context, *, failing: bool = False) -> bool:
+    """One look of a loop."""
+    return await worker.turn(RUNS, "orders", failing, context)
+
+
+async def poll(context: Context) -> None:
+    """One interval: every channel's orders are due, and both loops turn until nothing is left."""
+    await schedule(context)
+    while await turn(context) or await turn(context, failing=True):
         pass
 
 
 async def feed_of(bench: HandlerBench, channel: UUID = CHANNEL) -> dict[str, Any]:
+    """How far a channel was read, and the newest run that began."""
     [row] = [row for row in await bench.table("feed") if row["channel_id"] == channel]
-    return row
+    runs = [run for run in await bench.table("run", order_by="scheduled_at") if run["channel_id"] == channel]
+    return ({"failures": 0} | runs[-1] if runs else {"failures": 0}) | row
 
 
 def placed_numbers(bench: HandlerBench) -> list[str]:
@@ -136,7 +154,7 @@ async def test_a_list_of_many_pages_is_read_to_its_end(
     feed = await feed_of(bench)
     newest = max(datetime.fromisoformat(one["updated_at"]) for one in made)
     assert (feed["since"], feed["page"], feed["token"], feed["failures"]) == (newest, None, None, 0)
-    assert feed["due_at"] > datetime.now(UTC) + timedelta(seconds=30)
+    assert (feed["state"], feed["seen"], feed["imported"]) == ("finished", 5, 5)
 
 
 async def test_an_order_that_changes_in_the_second_of_the_cursor_is_not_skipped(
@@ -196,10 +214,11 @@ async def test_the_place_in_the_list_and_the_orders_of_the_page_are_stored_toget
 
     with monkeypatch.context() as patch:
         patch.setattr(feeds, "save", breaks)
-        assert await reconcile.reconcile(context)
+        await schedule(context)
+        assert await turn(context)
     assert await bench.table("orders") == []
     feed = await feed_of(bench)
-    assert (feed["since"], feed["failures"]) == (before["since"], 1)
+    assert (feed["since"], feed["state"]) == (before["since"], "failed")
     await poll(context)
     assert len(placed_numbers(bench)) == 1
 
@@ -219,7 +238,10 @@ async def test_an_order_that_cannot_be_read_is_shown_and_holds_up_nobody(
         await poll(context)
     assert (await status_of(bench, bad["id"]), len(placed_numbers(bench))) == ("received", 1)
     assert (await story_of(bench)).count("Found by reconciliation") == 2
-    assert (await feed_of(bench))["failures"] == 0
+    feed = await feed_of(bench)
+    assert (feed["state"], feed["failures"]) == ("finished_partially", 0)
+    errors = await bench.table("run_error")
+    assert {error["subject"] for error in errors} == {f"order {bad['id']}"}
 
 
 async def test_a_channel_that_is_away_delays_no_other(
@@ -233,13 +255,11 @@ async def test_a_channel_that_is_away_delays_no_other(
     assert (await feed_of(bench))["failures"] == 0
     away = await feed_of(bench, OTHER)
     assert (away["failures"], away["problem"]) == (1, "Shopify could not be reached")
-    async with context.transaction() as tx:
-        await tx.run(text("UPDATE feed SET due_at = now()"))
-        claims = [
-            await feeds.claim(tx, OTHER, ["shopify"], failing=failing, limit=9, lease_seconds=9)
-            for failing in (False, True)
-        ]
-    assert [[feed.channel_id for feed in claim] for claim in claims] == [[CHANNEL], [OTHER]]
+    await schedule(context)
+    assert await turn(context)
+    assert not await turn(context), "the one that is away is not asked by this loop"
+    assert await turn(context, failing=True)
+    assert (await feed_of(bench, OTHER))["failures"] == 2
 
 
 async def test_a_filter_that_the_channel_ignores_is_an_error_and_imports_nothing(
@@ -267,18 +287,29 @@ async def test_a_token_that_is_no_longer_accepted_is_fetched_anew(
 
 
 async def test_two_processes_never_poll_one_channel_together_and_a_lost_poll_stores_nothing(
-    bench: HandlerBench, context: Context, shop: Sandbox
+    bench: HandlerBench, context: Context, shop: Sandbox, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order(shop)
+    before = await feed_of(bench)
+    await schedule(context)
+    read = reconcile._read
+
+    async def lost(*arguments: Any) -> Any:
+        answers = await read(*arguments)
+        async with context.transaction() as tx:
+            await tx.run(text("UPDATE run SET token = gen_random_uuid()"))
+        return answers
+
+    with monkeypatch.context() as patch:
+        patch.setattr(reconcile, "_read", lost)
+        assert await turn(context)
+    assert await bench.table("orders") == []
+    assert (await feed_of(bench))["since"] == before["since"]
+    assert not await turn(context)
     async with context.transaction() as tx:
-        [lost] = await feeds.claim(tx, OTHER, ["shopify"], failing=False, limit=9, lease_seconds=0.2)
-    assert not await reconcile.reconcile(context)
-    await asyncio.sleep(0.3)
-    await asyncio.gather(reconcile.reconcile(context), reconcile.reconcile(context))
+        await tx.run(text("UPDATE run SET due_at = now()"))
+    await asyncio.gather(turn(context), turn(context))
     assert len(placed_numbers(bench)) == 1
-    after = await feed_of(bench)
-    assert await reconcile._store(context, OTHER, lost, {}, reconcile.Outcome(lost.position, 0.0)) == 0
-    assert await feed_of(bench) == after
 
 
 async def test_webhooks_that_arrive_while_the_same_orders_are_read_make_no_order_twice(
@@ -296,9 +327,9 @@ async def test_a_webhook_that_comes_first_after_the_read_leaves_nothing_to_find(
 ) -> None:
     made, store = order(shop), reconcile._store
 
-    async def late(*arguments: Any) -> int:
+    async def late(*arguments: Any, **more: Any) -> None:
         await receive(bench, webhook(made))
-        return await store(*arguments)
+        await store(*arguments, **more)
 
     monkeypatch.setattr(reconcile, "_store", late)
     await poll(context)
@@ -315,8 +346,7 @@ async def test_a_change_of_a_moment_ago_is_left_to_its_webhook_and_found_within_
     )
     await poll(patient)
     assert await bench.table("orders") == []
-    feed = await feed_of(bench)
-    assert timedelta(seconds=150) < feed["due_at"] - datetime.now(UTC) <= timedelta(seconds=160)
+    assert reconcile.ORDERS.schedule(patient.settings) == Schedule(every_seconds=160.0)
     await poll(context)
     assert len(placed_numbers(bench)) == 1
 
@@ -349,5 +379,5 @@ async def test_a_channel_that_cannot_tell_changes_is_left_alone(bench: HandlerBe
     destination = connected().model_copy(update={"kind": "generic"})
     await bench.handle("learn_channels", [destination])
     await poll(context)
-    assert (await feed_of(bench))["failures"] == 0
+    assert await bench.table("integration") == []
     assert (await feed_of(bench))["polled_at"] is None

@@ -109,6 +109,61 @@ class OrderFeed(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class BacklogQuery:
+    """Which old orders: placed in a window (`until` not included), changed since a time, by the numbers that people
+    call them, or of which something is still to ship. What is None or empty does not narrow."""
+
+    since: datetime | None = None
+    until: datetime | None = None
+    changed_since: datetime | None = None
+    numbers: tuple[str, ...] = ()
+    unfulfilled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogScope:
+    """What an import would find: how many orders (None when the channel does not say), and in sentences what it would
+    not find."""
+
+    expected: int | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BacklogPage:
+    """Some old orders. `unreadable` are those that cannot be read, by number or id, each with why. `cursor` leads to
+    the next page, None at the end; ask for it after so many seconds, because of what the channel `waits_for`.
+    `restarted`: what led here is gone, so that reading begins anew (with no cursor)."""
+
+    orders: tuple[CanonicalOrder, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    cursor: str | None
+    after: float = 0.0
+    waits_for: str = ""
+    restarted: bool = False
+
+
+@runtime_checkable
+class BacklogSource(Protocol):
+    """Reads old orders, many at once, in memory that does not depend on how many there are."""
+
+    async def backlog_scope(self, access: ChannelAccess, query: BacklogQuery) -> BacklogScope:
+        """What an import would find, told before it begins. Raises ChannelError."""
+
+    async def backlog_page(self, access: ChannelAccess, query: BacklogQuery, cursor: str | None) -> BacklogPage:
+        """The next page; the same cursor gives the same page again. Raises ChannelError; Permanent when the channel
+        ignores what narrows the query, never "everything"."""
+
+
+@runtime_checkable
+class ClockSource(Protocol):
+    """Knows in which time zone the channel counts its days."""
+
+    async def time_zone(self, access: ChannelAccess) -> str:
+        """An IANA name, such as `Europe/Berlin`. Raises ChannelError."""
+
+
+@dataclass(frozen=True, slots=True)
 class ChannelLocation:
     """A place where the channel keeps stock; `managed` when another app's fulfillment service owns its stock."""
 

@@ -16,6 +16,7 @@ from crossdock.cli.commands import (
     parked,
     policy,
     privacy,
+    runs,
     skus,
     stock,
     topology,
@@ -38,6 +39,9 @@ SUBJECTS = {
     "topology": topology.app,
     "channel": channels.app,
     "keys": keys.app,
+    "integration": runs.integrations,
+    "run": runs.runs,
+    "backlog": runs.backlog,
 }
 for name, subject in SUBJECTS.items():
     app.add_typer(subject, name=name)

@@ -136,8 +136,8 @@ def without_settling_once() -> None:
 
 def without_polls() -> None:
     """Channels are never asked what changed."""
-    if (app := _module("order_ingest.workers")) is not None:
-        app.WORKERS = tuple(worker for worker in app.WORKERS if not worker.name.startswith("reconcile"))
+    if (runs := _module("order_ingest.runs")) is not None:
+        runs.RUNS = replace(runs.RUNS, kinds=tuple(kind for kind in runs.RUNS.kinds if kind.name != "orders"))
 
 
 def without_stock_locks() -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import orjson
 from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse
 from graphql import (
     DocumentNode,
     FieldNode,
@@ -17,9 +18,11 @@ from graphql import (
 )
 
 from sandbox.faults import ACTING, drop_connection, hang, late
+from sandbox.shopify import bulk
 from sandbox.shopify.context import Context
 from sandbox.shopify.cost import MAXIMUM, Estimator
-from sandbox.shopify.resolvers import schema
+from sandbox.shopify.resolvers import ORDER_FILTERS, schema
+from sandbox.shopify.search import parse as parse_search
 from sandbox.shopify.state import Fault, Store
 from sandbox.world import World
 
@@ -78,7 +81,7 @@ def routes(world: World) -> APIRouter:
             return await _failed(request, store, fault, headers)
         if fault is not None and fault.kind == "act_late":
             await late(world, fault.seconds)
-        reply = answer(Context(world, store), document, operation, variables)
+        reply = answer(context_of(world, store, request), document, operation, variables)
         if fault is not None and fault.kind == "lose_reply":
             return await drop_connection(request)
         throttled = "data" not in reply and _code(reply) == "THROTTLED"
@@ -86,11 +89,28 @@ def routes(world: World) -> APIRouter:
             return _json(reply, 429, headers | {"Retry-After": "2.0"})
         return _json(reply, 200, headers)
 
+    @router.get("/shopify/{shop}/bulk/{number}.jsonl")
+    async def download(shop: str, number: int) -> Response:
+        store = world.stores.get(shop)
+        found = store.bulk.get(number) if store is not None else None
+        if found is None or found.path is None:
+            return Response("Not Found", 404)
+        return FileResponse(found.path, media_type="application/jsonl")
+
     return router
 
 
 def _accepted(world: World, store: Store, token: str) -> bool:
     return token == store.token or store.grants.accepts(token, world.clock.now())
+
+
+def context_of(world: World, store: Store, request: Request) -> Context:
+    """What the resolvers of a request work with."""
+    context = Context(world, store, base_url=str(request.base_url))
+    context.orders_matching = lambda search: [
+        order for order in bulk.every_order(store) if parse_search(search, ORDER_FILTERS).test(order)
+    ]
+    return context
 
 
 def take_fault(store: Store, operation: OperationDefinitionNode) -> Fault | None:

@@ -1,22 +1,27 @@
 """What a GraphQL resolver works with, and how ids and errors are read and told."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from graphql import GraphQLError, GraphQLResolveInfo
 
 from sandbox.shopify.catalog_views import number_of
-from sandbox.shopify.state import Store
+from sandbox.shopify.state import Order, Store
 from sandbox.world import World
 
 
 @dataclass
 class Context:
-    """One request. `search` collects the warnings for `extensions.search`."""
+    """One request. `search` collects the warnings for `extensions.search`; `base_url` is the sandbox's own, as the
+    client wrote it; `looking_at` is the order that a bulk operation works on; `orders_matching` finds orders."""
 
     world: World
     store: Store
     search: list[dict[str, Any]] = field(default_factory=list)
+    base_url: str = "/"
+    looking_at: Order | None = None
+    orders_matching: Callable[[str | None], list[Order]] = lambda _search: []
 
 
 Info = GraphQLResolveInfo[Context]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.shopify import actions, catalog_views, fulfilling, routing, views
+from sandbox.shopify import actions, bulk, catalog_views, fulfilling, routing, views
 from sandbox.shopify.context import Context, Info, kind_of, number_in, user_errors
 from sandbox.shopify.inventory import inventory_set_quantities
 from sandbox.shopify.line_payloads import gid
@@ -259,6 +259,8 @@ MUTATIONS: dict[str, Callable[..., Any]] = {
     "fulfillmentOrderAcceptCancellationRequest": answer("accept_cancellation"),
     "fulfillmentOrderRejectCancellationRequest": answer("reject_cancellation"),
     "fulfillmentServiceCreate": service_create,
+    "bulkOperationRunQuery": bulk.run_query,
+    "bulkOperationCancel": bulk.cancel,
     "orderCreate": order_create,
     "orderCancel": order_cancel,
     "orderMarkAsPaid": mark_as_paid,

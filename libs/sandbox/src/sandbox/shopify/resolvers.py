@@ -7,8 +7,8 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema, build_schema
 
+from sandbox.shopify import bulk, mutations, views
 from sandbox.shopify import catalog_views as catalog
-from sandbox.shopify import mutations, views
 from sandbox.shopify.app import ROOT_SCOPES, widened
 from sandbox.shopify.catalog_views import number_of
 from sandbox.shopify.context import Context, Info, kind_of
@@ -19,7 +19,11 @@ from sandbox.shopify.state import Order, Product, Subscription, Variant
 
 View = dict[str, Any]
 
-REST_FULFILLMENT = {"UNFULFILLED": ["unfulfilled", "unshipped"], "FULFILLED": ["fulfilled", "shipped"]}
+REST_FULFILLMENT = {
+    "UNFULFILLED": ["unfulfilled", "unshipped"],
+    "PARTIALLY_FULFILLED": ["partial"],
+    "FULFILLED": ["fulfilled", "shipped"],
+}
 ORDER_FILTERS: dict[str, Getter] = {
     "updated_at": lambda order: [order.updated_at],
     "created_at": lambda order: [order.created_at],
@@ -151,7 +155,7 @@ def _matching_orders(info: Info, query: str | None) -> list[Order]:
     lag = settings.updated_at_lag if by_time else settings.search_lag if search.fields else 0.0
     return [
         order
-        for order in context.store.orders.values()
+        for order in bulk.every_order(context.store)
         if search.test(order) and now - (order.changed_on_clock if by_time else order.created_on_clock) >= lag
     ]
 
@@ -249,6 +253,9 @@ def find(context: Context, gid: str, kind: str | None = None) -> View | None:
     """The view of the thing with this id, if it is of `kind` (any, when None)."""
     store, number = context.store, number_of(gid)
     given = kind_of(gid)
+    if given == "Order" == (kind or given):
+        looked_at = context.looking_at
+        return views.order(store, looked_at) if looked_at is not None else bulk.order_view(store, number)
     if kind is not None and given != kind:
         raise GraphQLError(f"Invalid id: {gid}", extensions={"code": "RESOURCE_NOT_FOUND"})
     if given == "Job":
@@ -258,7 +265,6 @@ def find(context: Context, gid: str, kind: str | None = None) -> View | None:
         owner = next((one for one in store.variants.values() if one.inventory_item_id == number), None)
         return catalog.inventory_item(store, owner) if owner else None
     shelves: dict[str, tuple[dict[int, Any], Callable[..., View]]] = {
-        "Order": (store.orders, views.order),
         "FulfillmentOrder": (store.fulfillment_orders, views.fulfillment_order),
         "Fulfillment": (store.fulfillments, views.fulfillment),
         "Product": (store.products, catalog.product),
@@ -284,6 +290,7 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "inventoryItems": inventory_items,
     "webhookSubscriptions": subscriptions,
     "order": by_id("Order"),
+    "bulkOperation": bulk.one,
     "fulfillmentOrder": by_id("FulfillmentOrder"),
     "fulfillment": by_id("Fulfillment"),
     "product": by_id("Product"),

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from sandbox.clock import utc_now
@@ -312,6 +313,8 @@ class Settings:
     search_lag: float = 0.0
     updated_at_lag: float = 0.0
     cancel_delay: float = 0.2
+    bulk_delay: float = 0.2
+    bulk_error: str | None = None
     throttled_status: int = 200
     orders_per_minute: int | None = None
     served_versions: list[str] = field(default_factory=lambda: ["2026-01", "2026-04", "2026-07", "2026-10"])
@@ -372,6 +375,10 @@ class Store:
     bucket: Bucket
     settings: Settings = field(default_factory=Settings)
     client_id: str = "client-id"
+    bulk: dict[int, Any] = field(default_factory=dict)
+    bulk_tasks: set[Any] = field(default_factory=set)
+    bulk_files: list[Path] = field(default_factory=list)
+    archives: list[Any] = field(default_factory=list)
     grants: Grants = field(default_factory=Grants)
     old_secret: str | None = None
     utc_offset: str = "-05:00"

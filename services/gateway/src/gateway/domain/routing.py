@@ -7,6 +7,7 @@ OWNERS = {
     "orders": "order-ingest",
     "privacy": "order-ingest",
     "imports": "order-ingest",
+    "backlog": "order-ingest",
     "skus": "sku-matcher",
     "listings": "sku-matcher",
     "mappings": "sku-matcher",

@@ -34,6 +34,7 @@ SAVE = text("""
          AS c(channel_id, channel_version, kind, name, mode, connected, time_zone)
     WHERE channel.channel_id = c.channel_id
 """)
+EVERY = text("SELECT channel_id, kind, name, connected FROM channel WHERE channel_version > 0 ORDER BY channel_id")
 RECONSIDER = text("""
     INSERT INTO reconsideration (channel_id, after)
     SELECT id, :first FROM unnest(CAST(:channel_ids AS uuid[])) AS id ORDER BY id
@@ -69,6 +70,11 @@ async def _all(tx: Tx, statement: Any, channel_ids: Collection[UUID]) -> dict[UU
         await tx.run(ADD, channel_ids=wanted)
         rows = await tx.rows(statement, channel_ids=wanted)
     return {row.channel_id: Channel(**{**row._mapping, "policy": policy_of(row.policy)}) for row in rows}
+
+
+async def every(tx: Tx) -> Sequence[Any]:
+    """Id, kind, name and connectedness of each channel that was configured."""
+    return await tx.rows(EVERY)
 
 
 async def save(tx: Tx, channels: Mapping[UUID, Channel]) -> None:

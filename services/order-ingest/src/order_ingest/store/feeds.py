@@ -1,7 +1,6 @@
-"""How far each channel's list of changes was read; a channel is taken with a lease, by Postgres's clock."""
+"""How far each channel's list of changes was read."""
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -13,29 +12,24 @@ from crossdock.messaging.transaction import Tx
 from order_ingest.domain.feed import Known, Position
 
 ADD = text("""
-    INSERT INTO feed (channel_id, start_at, since, reached, due_at)
-    SELECT f.channel_id, f.at, f.at, f.at, now()
+    INSERT INTO feed (channel_id, start_at, since, reached)
+    SELECT f.channel_id, f.at, f.at, f.at
     FROM unnest(CAST(:channel_id AS uuid[]), CAST(:at AS timestamptz[])) AS f(channel_id, at) ORDER BY f.channel_id
     ON CONFLICT DO NOTHING
 """)
+# Whoever reads the channel at this moment loses its run, and with it the place that it was about to keep.
 RESTART = text("""
-    UPDATE feed SET since = start_at, reached = start_at, page = NULL, token = NULL, failures = 0, problem = '',
-        due_at = now(), resets = r.resets
-    FROM unnest(CAST(:channel_id AS uuid[]), CAST(:resets AS int[])) AS r(channel_id, resets)
-    WHERE feed.channel_id = r.channel_id AND feed.resets < r.resets
+    WITH begun AS (
+        UPDATE feed SET since = start_at, reached = start_at, page = NULL, resets = r.resets
+        FROM unnest(CAST(:channel_id AS uuid[]), CAST(:resets AS int[])) AS r(channel_id, resets)
+        WHERE feed.channel_id = r.channel_id AND feed.resets < r.resets
+        RETURNING feed.channel_id),
+    taken AS (
+        UPDATE run SET token = NULL, due_at = now(), failures = 0, failing_since = NULL, problem = ''
+        WHERE state = 'running' AND kind = 'orders' AND channel_id IN (SELECT channel_id FROM begun))
+    UPDATE integration SET last_slot = NULL WHERE kind = 'orders' AND channel_id IN (SELECT channel_id FROM begun)
 """)
 KINDS = text("SELECT DISTINCT kind FROM channel WHERE connected")
-CLAIM = text("""
-    UPDATE feed SET token = :token, due_at = now() + make_interval(secs => :lease_seconds)
-    FROM channel
-    WHERE channel.channel_id = feed.channel_id AND feed.channel_id IN (
-        SELECT f.channel_id FROM feed f JOIN channel c ON c.channel_id = f.channel_id
-        WHERE f.due_at <= now() AND c.connected AND c.kind = ANY(CAST(:kinds AS text[]))
-          AND (f.failures > 0) = CAST(:failing AS bool)
-        ORDER BY f.due_at LIMIT :limit FOR UPDATE OF f SKIP LOCKED)
-    RETURNING feed.channel_id, channel.kind, feed.start_at, feed.since, feed.reached, feed.page, feed.failures,
-        now() AS claimed_at
-""")
 KNOWN = text("""
     SELECT external_id, CAST(source->>'updated_at' AS timestamptz) AS updated_at,
            source->>'financial_status' AS financial_status, CAST(source->>'cancelled' AS bool) AS cancelled,
@@ -43,34 +37,24 @@ KNOWN = text("""
     FROM orders
     WHERE channel_id = :channel_id AND external_id = ANY(CAST(:external_ids AS text[])) AND source IS NOT NULL
 """)
-HOLD = text("SELECT 1 FROM feed WHERE channel_id = :channel_id AND token = :token FOR UPDATE")
+POSITION = text("SELECT start_at, since, reached, page FROM feed WHERE channel_id = :channel_id")
 SAVE = text("""
-    UPDATE feed SET since = :since, reached = :reached, page = :page, token = NULL,
-        due_at = now() + make_interval(secs => :seconds), failures = 0, problem = '', polled_at = now()
-    WHERE channel_id = :channel_id
-""")
-PUT_OFF = text("""
-    UPDATE feed SET since = :since, reached = :reached, page = :page, token = NULL,
-        due_at = now() + make_interval(secs => :seconds), failures = failures + 1, problem = :problem
+    UPDATE feed SET since = :since, reached = :reached, page = :page,
+        polled_at = CASE WHEN CAST(:reached_end AS bool) THEN now() ELSE polled_at END
     WHERE channel_id = :channel_id
 """)
 ALL = text("""
-    SELECT f.channel_id, c.name AS channel, c.kind AS channel_kind, c.connected, f.reached, f.polled_at, f.failures,
-           f.problem
+    SELECT f.channel_id, c.name AS channel, c.kind AS channel_kind, c.connected, f.reached, f.polled_at,
+           CASE WHEN r.state = 'failed' THEN greatest(r.failures, 1) ELSE coalesce(r.failures, 0) END AS failures,
+           coalesce(r.problem, '') AS problem
     FROM feed f JOIN channel c ON c.channel_id = f.channel_id
+    LEFT JOIN integration i ON i.channel_id = f.channel_id AND i.kind = 'orders'
+    LEFT JOIN LATERAL (
+        SELECT o.state, o.failures, o.problem FROM run o
+        WHERE o.integration_id = i.integration_id AND o.started_at IS NOT NULL
+        ORDER BY o.scheduled_at DESC LIMIT 1) r ON true
     WHERE c.kind = ANY(CAST(:kinds AS text[])) ORDER BY f.channel_id
 """)
-
-
-@dataclass(frozen=True, slots=True)
-class Feed:
-    """A channel's list of changes, claimed; `claimed_at` is Postgres's time. `failures` came in a row."""
-
-    channel_id: UUID
-    kind: str
-    position: Position
-    failures: int
-    claimed_at: datetime
 
 
 async def add(tx: Tx, starts: Mapping[UUID, datetime]) -> None:
@@ -88,49 +72,28 @@ async def kinds(tx: Tx) -> list[str]:
     return [row.kind for row in await tx.rows(KINDS)]
 
 
-async def claim(
-    tx: Tx, token: UUID, kinds: Collection[str], *, failing: bool, limit: int, lease_seconds: float
-) -> list[Feed]:
-    """Take channels of these kinds that are due: those whose last poll failed, or the others. Whoever comes later finds
-    them taken until the lease ends."""
-    rows = await tx.rows(
-        CLAIM, token=token, kinds=list(kinds), failing=failing, limit=limit, lease_seconds=lease_seconds
-    )
-    return [
-        Feed(
-            row.channel_id,
-            row.kind,
-            Position(row.start_at, row.since, row.reached, row.page),
-            row.failures,
-            row.claimed_at,
-        )
-        for row in rows
-    ]
-
-
 async def known(tx: Tx, channel_id: UUID, external_ids: Collection[str]) -> dict[str, Known]:
     """What is stored of a channel's orders; those without content are missing. Nothing is locked."""
     rows = await tx.rows(KNOWN, channel_id=channel_id, external_ids=list(external_ids))
     return {row.external_id: Known(row.updated_at, row.financial_status, row.cancelled, row.total) for row in rows}
 
 
-async def hold(tx: Tx, token: UUID, channel_id: UUID) -> bool:
-    """Lock a channel's feed; False when somebody else has taken it since."""
-    return bool(await tx.rows(HOLD, token=token, channel_id=channel_id))
+async def position(tx: Tx, channel_id: UUID) -> Position | None:
+    """How far a channel's list of changes was read."""
+    rows = await tx.rows(POSITION, channel_id=channel_id)
+    return Position(rows[0].start_at, rows[0].since, rows[0].reached, rows[0].page) if rows else None
 
 
-async def save(tx: Tx, channel_id: UUID, position: Position, seconds: float) -> None:
-    """Keep how far a feed that is held was read; it is due again after so many seconds."""
-    await tx.run(SAVE, channel_id=channel_id, **_place(position), seconds=seconds)
-
-
-async def put_off(tx: Tx, channel_id: UUID, position: Position, seconds: float, problem: str) -> None:
-    """Try a feed that is held again after so many seconds, and say why."""
-    await tx.run(PUT_OFF, channel_id=channel_id, **_place(position), seconds=seconds, problem=problem[:1000])
-
-
-def _place(position: Position) -> dict[str, Any]:
-    return {"since": position.since, "reached": position.reached, "page": position.page}
+async def save(tx: Tx, channel_id: UUID, position: Position, *, reached_end: bool) -> None:
+    """Keep how far a channel's list was read; whoever does holds the run that reads it."""
+    await tx.run(
+        SAVE,
+        channel_id=channel_id,
+        since=position.since,
+        reached=position.reached,
+        page=position.page,
+        reached_end=reached_end,
+    )
 
 
 async def every(tx: Tx, kinds: Collection[str]) -> Sequence[SqlRow[Any]]:

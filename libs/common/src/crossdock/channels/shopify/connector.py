@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from crossdock.channels.errors import Permanent
@@ -10,6 +11,9 @@ from crossdock.channels.model import CanonicalOrder, CanonicalRouting, ListingSe
 from crossdock.channels.protocols import (
     App,
     Approval,
+    BacklogPage,
+    BacklogQuery,
+    BacklogScope,
     ChannelAccess,
     ChannelLocation,
     Evidence,
@@ -24,7 +28,17 @@ from crossdock.channels.protocols import (
     Subscription,
 )
 from crossdock.channels.reading import Bad, identifier, moment, text
-from crossdock.channels.shopify import mapper, oauth, personal, routing, scopes, shipments, subscriptions, webhooks
+from crossdock.channels.shopify import (
+    bulk,
+    mapper,
+    oauth,
+    personal,
+    routing,
+    scopes,
+    shipments,
+    subscriptions,
+    webhooks,
+)
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient, asked_version
 from crossdock.channels.shopify.graphql import listings_from_node, order_from_node
@@ -67,12 +81,28 @@ class ShopifyConnector:
 
     async def fetch_order(self, access: ChannelAccess, external_id: str) -> CanonicalOrder | None:
         """See OrderSource. The same canonical order as the REST payload of the same state gives."""
+        return await self._fetch(access, Purpose.ORDER, external_id)
+
+    async def backlog_scope(self, access: ChannelAccess, query: BacklogQuery) -> BacklogScope:
+        """See BacklogSource; without the scope `read_all_orders` it says what 60 days leave out."""
+        return await bulk.scope(self.client, access, query, datetime.now(UTC))
+
+    async def backlog_page(self, access: ChannelAccess, query: BacklogQuery, cursor: str | None) -> BacklogPage:
+        """See BacklogSource; a bulk operation, or a search by numbers."""
+        return await bulk.page(self.client, access, query, cursor, partial(self._fetch, access, Purpose.IMPORT))
+
+    async def time_zone(self, access: ChannelAccess) -> str:
+        """See ClockSource."""
+        data = await self.client.execute(access, "ShopClock", {}, Purpose.IMPORT)
+        return str(data["shop"]["ianaTimezone"])
+
+    async def _fetch(self, access: ChannelAccess, purpose: Purpose, external_id: str) -> CanonicalOrder | None:
         node: Mapping[str, Any] | None = None
         lines: list[Mapping[str, Any]] = []
         after: str | None = None
         while True:
             variables = {"id": order_gid(external_id), "liFirst": _LINES, "liAfter": after}
-            page = (await self.client.execute(access, "OrderDetail", variables, Purpose.ORDER)).get("order")
+            page = (await self.client.execute(access, "OrderDetail", variables, purpose)).get("order")
             if page is None:
                 return None
             if node is not None and page["updatedAt"] != node["updatedAt"]:

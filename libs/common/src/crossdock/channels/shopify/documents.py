@@ -30,6 +30,16 @@ def operations() -> dict[str, str]:
     }
 
 
+def in_one_piece(operation: str) -> str:
+    """An operation as a bulk query wants it: without a name, and with the fields of its fragments in their places."""
+    found = _OPERATION.search(operations()[operation])
+    text = operations()[operation][found.end() if found else 0 :].partition("\n\nfragment ")[0]
+    while spread := _SPREAD.search(text):
+        body = _fragments()[spread.group(1)]
+        text = text.replace(spread.group(0), body[body.index("{") + 1 : body.rindex("}")])
+    return " ".join(text.split())
+
+
 def is_mutation(operation: str) -> bool:
     """Whether an operation may change something. Raises KeyError for a name that is no operation of ours."""
     found = _OPERATION.search(operations()[operation])

@@ -14,6 +14,7 @@ from rich.table import Table
 
 from crossdock.cli import views
 from crossdock.cli.client import Client
+from crossdock.cli.demo.history import OLD_ORDERS, History
 from crossdock.cli.demo.kinds import KINDS, PRODUCTS, STOCK, Kind, plainly
 from crossdock.cli.demo.sandbox import Sandbox, SandboxOrder, Shop
 
@@ -43,6 +44,7 @@ class Story:
         self._client = client
         self._sandbox = sandbox
         self._console = console
+        self._history = History(client, sandbox, console)
         self._shops: dict[str, Shop] = {}
         self._channels: dict[str, str] = {}
 
@@ -57,7 +59,16 @@ class Story:
         found = self._watch(sold)
         self._table(sold, found)
         self._timeline(sold, found)
-        return self._report(self._check(sold, found))
+        return self._report(self._check(sold, found) + self._look_back())
+
+    def _look_back(self) -> list[Finding]:
+        """Bring in what the store had before, and read the last days once more."""
+        channel = self._channels[self._shops["main"].domain]
+        self._say(f"\nBringing in {OLD_ORDERS} orders that the store had before it was connected …")
+        brought = Finding("every old order was brought in once and shipped", tuple(self._history.bring_in(channel)))
+        self._say("Reading the last days again, as every night: one order was changed and no webhook told of it …")
+        again = Finding("the change that no webhook told was found", tuple(self._history.read_again(channel)))
+        return [brought, again]
 
     def _say(self, sentence: str) -> None:
         self._console.print(sentence, markup=False, highlight=False)
@@ -79,6 +90,8 @@ class Story:
         self._sandbox.call_back(warehouse["webhook_path"])
         for name, currency in (("main", "USD"), ("yen", "JPY")):
             shop = self._shops[name] = self._sandbox.open_shop(name, currency)
+            if name == "main":
+                self._history.place(shop)
             channel = self._client.call(
                 "POST",
                 "/v1/channels",

@@ -81,8 +81,8 @@ CLAIM = text("""
           AND (r.failures > 0) = CAST(:failing AS bool) AND r.channel_id = ANY(CAST(:channel_ids AS uuid[]))
         ORDER BY r.due_at LIMIT :limit FOR UPDATE SKIP LOCKED)
     RETURNING run.*, i.settings, i.time_zone, now() AS now,
-        (SELECT max(f.started_at) FROM run f WHERE f.integration_id = run.integration_id AND f.state = 'finished')
-            AS finished_before
+        (SELECT f.started_at FROM run f WHERE f.integration_id = run.integration_id AND f.state = 'finished'
+         ORDER BY f.scheduled_at DESC LIMIT 1) AS finished_before
 """)
 BEAT = text("""
     UPDATE run SET heartbeat_at = now(), due_at = now() + make_interval(secs => :lease_seconds)
@@ -113,8 +113,9 @@ PUT_OFF = text("""
 END = text("""
     UPDATE run SET token = NULL, state = CASE WHEN :state = 'finished' AND failed > 0 THEN 'finished_partially'
                                               ELSE :state END,
-        problem = :problem, waits_for = '', ended_at = clock_timestamp()
-    WHERE run_id = :run_id AND token = :token RETURNING state, kind
+        problem = :problem, waits_for = '', ended_at = clock_timestamp(),
+        failures = CASE WHEN :state = 'failed' THEN failures ELSE 0 END
+    WHERE run_id = :run_id AND token = :token RETURNING state
 """)
 STOP = text("""
     UPDATE run SET stop_requested = true,
@@ -138,7 +139,8 @@ PRUNE = text("""
     DELETE FROM run_error WHERE run_id IN (SELECT run_id FROM old)
 """)
 NEWEST = text("""
-    SELECT DISTINCT ON (integration_id) * FROM run ORDER BY integration_id, scheduled_at DESC
+    SELECT r.* FROM integration i CROSS JOIN LATERAL (
+        SELECT * FROM run WHERE run.integration_id = i.integration_id ORDER BY scheduled_at DESC LIMIT 1) r
 """)
 PAGE = text("""
     SELECT * FROM run

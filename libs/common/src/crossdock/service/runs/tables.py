@@ -77,6 +77,7 @@ def run_tables(metadata: MetaData) -> None:
         Index("run_due", "due_at", postgresql_where=text("state = 'running'")),
         Index("run_last_in_lane", "channel_id", "lane", "ended_at"),
         Index("run_ended", "ended_at"),
+        Index("run_scheduled", "scheduled_at"),
     )
     Table(
         "run_error",
