@@ -4,8 +4,11 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 
+import pytest
+
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.sku_matcher import SkuChanged
+from crossdock.messaging import relay as relaying
 from crossdock.messaging.broker import Broker
 from crossdock.messaging.relay import Relay
 from crossdock.messaging.runner import BatchRunner
@@ -81,6 +84,24 @@ async def test_what_is_committed_is_published_handled_once_and_forgotten(probe: 
         await until(all_there)
         await until(lambda: outbox_is_empty(probe))
     assert await probe.effects() == names
+
+
+async def test_what_was_confirmed_in_many_windows_is_deleted_in_one_go(
+    probe: Probe, vhost: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relaying, "FORGET_SECONDS", 2.0)
+    async with service(probe, vhost, probe.handler()):
+        with probe.bench.counting() as statements:
+            for n in range(5):
+                await publish(probe, [f"{n}"])
+
+                async def handled(count: int = n + 1) -> bool:
+                    return len(await probe.effects()) == count
+
+                await until(handled)
+            await until(lambda: outbox_is_empty(probe))
+    deletions = [statement for statement in statements if statement.startswith("DELETE FROM outbox")]
+    assert 1 <= len(deletions) <= 2, "one for each window would be five"
 
 
 async def test_what_was_committed_while_the_broker_was_away_is_published_when_it_is_back(

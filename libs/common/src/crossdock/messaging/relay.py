@@ -2,10 +2,12 @@
 
 import asyncio
 import logging
+import math
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from uuid import UUID
 
 from crossdock.messaging import faults, outbox
 from crossdock.messaging.broker import Broker, BrokerAway, Published
@@ -20,6 +22,10 @@ MEMORY_ROWS = 5 * WINDOW
 MEMORY_BYTES = 16 * 2**20
 SCAN_SECONDS = 1.0
 
+FORGET_SECONDS = 0.1
+"""How long a confirmed message stays in the outbox at most, so that one transaction deletes those of many windows: far
+less than the grace after which another relay would publish it again."""
+
 log = logging.getLogger(__name__)
 
 
@@ -33,6 +39,8 @@ class Relay:
         self._beat = beat
         self._memory: deque[Outgoing] = deque()
         self._bytes = 0
+        self._confirmed: list[UUID] = []
+        self._forget_at = math.inf
         self._kick = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -72,9 +80,11 @@ class Relay:
         while not self._stopping:
             self._beat()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._kick.wait(), max(0.0, next_scan - loop.time()))
+                await asyncio.wait_for(self._kick.wait(), max(0.0, min(next_scan, self._forget_at) - loop.time()))
             self._kick.clear()
             await self._drain_memory()
+            if loop.time() >= min(next_scan, self._forget_at):
+                await self._forget_confirmed()
             if loop.time() >= next_scan:
                 next_scan = loop.time() + SCAN_SECONDS
                 await self._guarded(self._scan)
@@ -98,8 +108,24 @@ class Relay:
             if not await self._guarded(partial(self._publish, window)):
                 self._memory.clear()
                 self._bytes = 0
+            if asyncio.get_running_loop().time() >= self._forget_at:
+                await self._forget_confirmed()
         self._room.set()
-        self._idle.set()
+        if not self._confirmed:
+            self._idle.set()
+
+    async def _forget_confirmed(self) -> None:
+        """Delete from the outbox what the broker confirmed. What cannot be deleted now is tried with the next."""
+        self._forget_at = math.inf
+        await self._guarded(self._forget)
+        if not self._memory:
+            self._idle.set()
+
+    async def _forget(self) -> None:
+        if confirmed := self._confirmed[:]:
+            async with single_statement(self._database) as tx:
+                await outbox.confirm(tx, confirmed)
+            del self._confirmed[: len(confirmed)]
 
     async def _guarded(self, step: Callable[[], Awaitable[None]]) -> bool:
         try:
@@ -119,8 +145,8 @@ class Relay:
         published = await self._broker.publish(window)
         await faults.point("after_publish")
         if published.confirmed:
-            async with single_statement(self._database) as tx:
-                await outbox.confirm(tx, published.confirmed)
+            self._confirmed += published.confirmed
+            self._forget_at = min(self._forget_at, asyncio.get_running_loop().time() + FORGET_SECONDS)
         if published.refused:
             async with single_statement(self._database) as tx:
                 await outbox.delay(tx, list(published.refused))
