@@ -46,7 +46,7 @@ from order_ingest import translate
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Order, Recipient, Snapshot
-from order_ingest.handlers import FULFILLMENT
+from order_ingest.handlers import MILESTONES
 from sku_matcher import telling
 from sku_matcher.domain import listings, matching
 from sku_matcher.domain.listings import Listing, Product, ProductState
@@ -114,7 +114,7 @@ def step_of_ingest(row: IngestRow, message: Any) -> Step:
             # How much lacks is a text for people; without it, states that differ in nothing else are one.
             return fold.take_reservation(order, replace(translate.reservation_of(message), shortages=()))
         case _:
-            return FULFILLMENT[type(message)](order, message)
+            return MILESTONES[type(message)](order, message)
 
 
 # ------------------------------------------------------------------ sku-matcher

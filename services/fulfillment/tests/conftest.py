@@ -152,9 +152,9 @@ class Hub:
             order_id=order_id, content_version=version, match_version=0, reservation_version=0, items=items
         )
         state = self.state(number, version, wanted, external_id=external_id or str(number), skus=skus)
-        said = await self.bench.handle("follow_recipients", [recorded])
+        said = await self.bench.handle("follow_orders", [recorded])
         said += await self.bench.handle("follow_orders", [state])
-        return said + await self.bench.handle("follow_reservations", [stock])
+        return said + await self.bench.handle("follow_orders", [stock])
 
     async def cancel(self, number: int, version: int = 2) -> list[Event]:
         """An order is cancelled in its store."""

@@ -49,9 +49,7 @@ def test_one_trace_runs_from_the_webhook_to_the_write_back(market: Market, colle
     assert ("sku-matcher", "process sku-matcher.match-orders") in names
     assert ("inventory", "process inventory.reserve-stock") in names
     assert ("fulfillment", "write submit") in names
-    assert ("order-ingest", "process order-ingest.record-fulfillment") in names, (
-        "what was written is recorded there too"
-    )
+    assert ("order-ingest", "process order-ingest.record-milestones") in names, "what was written is recorded there too"
     orphans = [span for span in trace if span.parent_id and span.parent_id not in by_id]
     assert not orphans, "every span but the first has its parent in the trace"
 

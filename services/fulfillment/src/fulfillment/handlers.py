@@ -1,6 +1,8 @@
 """Every message that fulfillment reacts to. Each handler locks the desks, lets them learn one by one, and saves."""
 
 from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
 
 from crossdock.channels.model import Ignored, ShipNotice, Unreadable
 from crossdock.channels.protocols import WebhookSource
@@ -32,37 +34,29 @@ from fulfillment.store import channels, desks, writes
 consumer = Consumer()
 
 
-@consumer.on(OrderPlaced, OrderUpdated, OrderCancelled, OrderHeld, OrderReleased)
-async def follow_orders(events: Sequence[OrderState], tx: Tx) -> None:
-    """Request what is wanted and free to go; cancel what is wanted no more; settle every change."""
+@consumer.on(
+    OrderPlaced,
+    OrderUpdated,
+    OrderCancelled,
+    OrderHeld,
+    OrderReleased,
+    RecipientRecorded,
+    RecipientRedacted,
+    StockReserved,
+)
+async def follow_orders(events: Sequence[OrderState | RecipientEvent | StockReserved], tx: Tx) -> None:
+    """Request what is wanted, reserved and free to go; cancel what is wanted no more; settle every change. Keep the
+    newest recipient of each order, and stop what still goes to an old address; forget one that was redacted."""
     held = await Desks.lock(tx, (event.order_id for event in events))
+    kept: dict[UUID, tuple[int, dict[str, Any] | None]] = {}
     for event in events:
-        held.learn(event.order_id, facts.order_state(event), event)
-    await held.save()
-
-
-@consumer.on(StockReserved)
-async def follow_reservations(events: Sequence[StockReserved], tx: Tx) -> None:
-    """Stock is promised: request orders that waited for it."""
-    held = await Desks.lock(tx, (event.order_id for event in events))
-    for event in events:
-        held.learn(event.order_id, facts.reservation(event), event)
-    await held.save()
-
-
-@consumer.on(RecipientRecorded, RecipientRedacted)
-async def follow_recipients(events: Sequence[RecipientEvent], tx: Tx) -> None:
-    """Keep the newest recipient of each order, and stop what still goes to an old address; forget one that was
-    redacted, for good."""
-    held = await Desks.lock(tx, (event.order_id for event in events))
-    kept = {}
-    for event in events:
-        before = held.held[event.order_id]
-        held.learn(event.order_id, facts.recipient(event), event)
-        after = held.held[event.order_id]
-        if after.recipient_version != before.recipient_version or after.redacted != before.redacted:
-            data = event.recipient.model_dump(mode="json") if isinstance(event, RecipientRecorded) else None
-            kept[event.order_id] = (after.recipient_version, data)
+        match event:
+            case RecipientRecorded() | RecipientRedacted():
+                learn_recipient(held, event, kept)
+            case StockReserved():
+                held.learn(event.order_id, facts.reservation(event), event)
+            case OrderState():
+                held.learn(event.order_id, facts.order_state(event), event)
     if kept:
         await desks.save_recipients(tx, kept)
     await held.save()
@@ -111,6 +105,18 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
             known[event.channel_id] = changed[event.channel_id] = channel
     if changed:
         await channels.save_channels(tx, [changed[key] for key in sorted(changed)])
+
+
+def learn_recipient(
+    held: Desks, event: RecipientRecorded | RecipientRedacted, kept: dict[UUID, tuple[int, dict[str, Any] | None]]
+) -> None:
+    """Let a desk learn of its order's recipient; `kept` gets the data, or a tombstone, if it is news to the desk."""
+    before = held.held[event.order_id]
+    held.learn(event.order_id, facts.recipient(event), event)
+    after = held.held[event.order_id]
+    if after.recipient_version != before.recipient_version or after.redacted != before.redacted:
+        data = None if isinstance(event, RecipientRedacted) else event.recipient.model_dump(mode="json")
+        kept[event.order_id] = (after.recipient_version, data)
 
 
 def notices_in(event: FulfillmentWebhookReceived) -> list[ShipNotice]:

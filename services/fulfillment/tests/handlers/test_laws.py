@@ -129,6 +129,11 @@ def recipients(n: int) -> Sequence[Event]:
     return events
 
 
+def told_of_orders(n: int) -> Sequence[Event]:
+    """States, recipients and reservations of the same orders, in turns."""
+    return [event for three in zip(order_states(n), recipients(n), reservations(n), strict=True) for event in three]
+
+
 def notices(n: int) -> Sequence[Event]:
     """Answers, shipments in parts, too much, voids before and after, deliveries."""
     events: list[Event] = []
@@ -167,15 +172,6 @@ async def two_channels(tx: Tx) -> None:
         {"channel_id": DEPOT, "kind": "generic", "name": "Depot", "settings": {"role": "destination"}},
     ]
     await channels.save_channels(tx, [row | {"channel_version": 1, "mode": "live", "connected": True} for row in rows])
-
-
-async def stock_and_recipients(tx: Tx) -> None:
-    """Everything but the order states is there for orders 1 to 20."""
-    held = await Desks.lock(tx, [order(i) for i in range(1, 21)])
-    for i in range(1, 21):
-        held.learn(order(i), RecipientKnown(1))
-        held.learn(order(i), facts.reservation(reserved(i)))
-    await held.save()
 
 
 async def placed_orders(tx: Tx) -> None:
@@ -218,9 +214,7 @@ def redactions(n: int) -> Sequence[Event]:
 
 
 SCENARIOS = {
-    "follow_orders": Scenario("follow_orders", order_states, (two_channels, stock_and_recipients)),
-    "follow_reservations": Scenario("follow_reservations", reservations, (two_channels, placed_orders)),
-    "follow_recipients": Scenario("follow_recipients", recipients, (two_channels,)),
+    "follow_orders": Scenario("follow_orders", told_of_orders, (two_channels, placed_orders)),
     "receive_notices": Scenario("receive_notices", notices, (two_channels, requested)),
     "learn_channels": Scenario("learn_channels", channel_events),
     "keep_redactions": Scenario("keep_redactions", redactions),

@@ -266,7 +266,7 @@ async def test_a_cancellation_that_did_not_arrive_is_asked_again(hub: Any) -> No
 
 async def test_a_recipient_redacted_before_the_request_left_is_never_sent(hub: Any) -> None:
     await hub.order(1, SHIRT=1)
-    await hub.bench.handle("follow_recipients", [RecipientRedacted(order_id=UUID(int=1), recipient_version=2)])
+    await hub.bench.handle("follow_orders", [RecipientRedacted(order_id=UUID(int=1), recipient_version=2)])
     [said] = await hub.dispatch()
     assert isinstance(said, FulfillmentRejected)
     assert "redacted" in said.reason
@@ -285,7 +285,7 @@ def moved(version: int, city: str, **more: Any) -> RecipientRecorded:
 async def test_an_order_whose_address_changes_is_stopped_and_shipped_to_the_new_one(hub: Any) -> None:
     await hub.order(1, SHIRT=2)
     await hub.dispatch()
-    assert await hub.bench.handle("follow_recipients", [moved(2, "Newtown")]) == []
+    assert await hub.bench.handle("follow_orders", [moved(2, "Newtown")]) == []
     requested, taken = await hub.dispatch()
     assert isinstance(requested, FulfillmentRequested)
     assert isinstance(taken, FulfillmentAccepted)
@@ -293,7 +293,7 @@ async def test_an_order_whose_address_changes_is_stopped_and_shipped_to_the_new_
         ("cancelled", ""),
         ("accepted", "Newtown"),
     ]
-    await hub.bench.handle("follow_recipients", [moved(3, "Newtown", note="Ring twice")])
+    await hub.bench.handle("follow_orders", [moved(3, "Newtown", note="Ring twice")])
     assert await hub.dispatch() == []
 
 
@@ -301,7 +301,7 @@ async def test_a_destination_that_does_not_stop_ships_to_the_old_address_and_thi
     behave(hub, refuse_cancellation="already packed")
     await hub.order(1, SHIRT=2)
     await hub.dispatch()
-    await hub.bench.handle("follow_recipients", [moved(2, "Newtown")])
+    await hub.bench.handle("follow_orders", [moved(2, "Newtown")])
     [said] = await hub.dispatch()
     assert isinstance(said, FulfillmentCancelRefused)
     assert (said.old_address, said.content_version) == ((1,), 1)
@@ -310,7 +310,7 @@ async def test_a_destination_that_does_not_stop_ships_to_the_old_address_and_thi
 
 async def test_a_request_that_was_not_sent_yet_is_sent_to_the_new_address_alone(hub: Any) -> None:
     await hub.order(1, SHIRT=2)
-    await hub.bench.handle("follow_recipients", [moved(2, "Newtown")])
+    await hub.bench.handle("follow_orders", [moved(2, "Newtown")])
     await hub.dispatch()
     await hub.dispatch()
     assert [one["recipient"]["city"] for one in hub.requests()] == ["Newtown"]

@@ -67,7 +67,7 @@ async def search(bench: HandlerBench) -> list[Any]:
 
 
 async def test_a_search_leaves_nothing_of_the_person_whatever_came_first(bench: HandlerBench) -> None:
-    await bench.handle("follow_recipients", [recorded(ORDER), recorded(OTHER)])
+    await bench.handle("follow_orders", [recorded(ORDER), recorded(OTHER)])
     async with transaction(bench.database) as tx:
         await tx.run(
             text("""
@@ -119,9 +119,9 @@ async def test_a_search_leaves_nothing_of_the_person_whatever_came_first(bench: 
 
 
 async def test_a_recipient_that_comes_late_or_again_is_refused(bench: HandlerBench) -> None:
-    await bench.handle("follow_recipients", [recorded(ORDER)])
+    await bench.handle("follow_orders", [recorded(ORDER)])
     await search(bench)
-    await bench.handle("follow_recipients", [recorded(ORDER, version=9)])
+    await bench.handle("follow_orders", [recorded(ORDER, version=9)])
     assert set(await planted_in(bench.database, [PLANTED])) == set()
-    await bench.handle("follow_recipients", [RecipientRedacted(order_id=ORDER, recipient_version=2)])
+    await bench.handle("follow_orders", [RecipientRedacted(order_id=ORDER, recipient_version=2)])
     assert set(await planted_in(bench.database, [PLANTED])) == set()

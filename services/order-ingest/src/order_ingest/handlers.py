@@ -73,27 +73,11 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     await touches.note(tx, {(event.channel_id, told.route_id, event.channel_kind) for event, told in touched})
 
 
-@consumer.on(OrderMatched, OrderUnmatched)
-async def record_matches(events: Sequence[MatchEvent], tx: Tx) -> None:
-    """Record which lines are known, and hold the order while one is not."""
-    book = Book(tx, (await orders.lock_by_ids(tx, (event.order_id for event in events))).values())
-    for event in events:
-        step = fold.take_match(book.row(event.order_id, event).order, translate.match_of(event))
-        book.take(event.order_id, step, milestone(event), milestone=True)
-    await book.save(whole=False)
-
-
-@consumer.on(StockReserved, StockShort)
-async def record_reservations(events: Sequence[ReservationEvent], tx: Tx) -> None:
-    """Record what is reserved, and hold the order while stock is short."""
-    book = Book(tx, (await orders.lock_by_ids(tx, (event.order_id for event in events))).values())
-    for event in events:
-        step = fold.take_reservation(book.row(event.order_id, event).order, translate.reservation_of(event))
-        book.take(event.order_id, step, milestone(event), milestone=True)
-    await book.save(whole=False)
-
-
 @consumer.on(
+    OrderMatched,
+    OrderUnmatched,
+    StockReserved,
+    StockShort,
     FulfillmentRequested,
     FulfillmentAccepted,
     FulfillmentRejected,
@@ -105,11 +89,12 @@ async def record_reservations(events: Sequence[ReservationEvent], tx: Tx) -> Non
     TrackingWritten,
     TrackingFailed,
 )
-async def record_fulfillment(events: Sequence[OrderScoped], tx: Tx) -> None:
-    """Record requests, shipments and write-backs, and hold the order while a rejection is not answered."""
+async def record_milestones(events: Sequence[OrderScoped], tx: Tx) -> None:
+    """Record matches, reservations, requests, shipments and write-backs; hold the order while a line is not known,
+    stock is short or a rejection is not answered."""
     book = Book(tx, (await orders.lock_by_ids(tx, (event.order_id for event in events))).values())
     for event in events:
-        step = FULFILLMENT[type(event)](book.row(event.order_id, event).order, event)
+        step = MILESTONES[type(event)](book.row(event.order_id, event).order, event)
         book.take(event.order_id, step, milestone(event), milestone=True)
     await book.save(whole=False)
 
@@ -220,6 +205,14 @@ def step_of(told: Told, row: Row, recipient: Recipient | None) -> Step:
     return fold.take_snapshot(row.order, row.source, recipient, translate.arrival_of(told))
 
 
+def matched(order: Order, event: MatchEvent) -> Step:
+    return fold.take_match(order, translate.match_of(event))
+
+
+def reserved(order: Order, event: ReservationEvent) -> Step:
+    return fold.take_reservation(order, translate.reservation_of(event))
+
+
 def requested(order: Order, event: FulfillmentRequested) -> Step:
     units = translate.units_of((line.line_id, line.quantity) for line in event.lines)
     return fold.take_request(order, event.revision, Request(event.destination, units))
@@ -235,7 +228,11 @@ def not_written(order: Order, event: TrackingFailed) -> Step:
     return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
 
 
-FULFILLMENT: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
+MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
+    OrderMatched: matched,
+    OrderUnmatched: matched,
+    StockReserved: reserved,
+    StockShort: reserved,
     FulfillmentRequested: requested,
     FulfillmentAccepted: lambda order, e: fold.take_acceptance(order, e.revision),
     FulfillmentRejected: lambda order, e: fold.take_rejection(order, e.revision, Rejection(e.destination, e.reason)),
@@ -247,7 +244,7 @@ FULFILLMENT: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     TrackingWritten: written,
     TrackingFailed: not_written,
 }
-"""What each event of fulfillment does to an order."""
+"""What each event of another service does to an order."""
 
 
 def milestone(event: OrderScoped) -> Cause:

@@ -41,19 +41,19 @@ async def shop(bench: HandlerBench) -> HandlerBench:
 
 
 async def fulfilled(bench: HandlerBench, *events: Any) -> list[Any]:
-    return list(await bench.handle("record_fulfillment", events))
+    return list(await bench.handle("record_milestones", events))
 
 
 async def test_an_order_goes_from_matching_to_delivered(shop: HandlerBench) -> None:
     seen = [await status_of(shop)]
     for handler, event in (
-        ("record_matches", matched()),
-        ("record_reservations", reserved()),
-        ("record_fulfillment", requested()),
-        ("record_fulfillment", accepted()),
-        ("record_fulfillment", dispatched()),
-        ("record_fulfillment", written()),
-        ("record_fulfillment", delivered()),
+        ("record_milestones", matched()),
+        ("record_milestones", reserved()),
+        ("record_milestones", requested()),
+        ("record_milestones", accepted()),
+        ("record_milestones", dispatched()),
+        ("record_milestones", written()),
+        ("record_milestones", delivered()),
     ):
         assert await shop.handle(handler, [event]) == [], "a milestone alone is not told again"
         seen.append(await status_of(shop))
@@ -79,39 +79,39 @@ async def test_an_order_goes_from_matching_to_delivered(shop: HandlerBench) -> N
 
 
 async def test_an_unknown_sku_holds_the_order_with_the_line_named(shop: HandlerBench) -> None:
-    [held] = await shop.handle("record_matches", [unmatched()])
+    [held] = await shop.handle("record_milestones", [unmatched()])
     assert isinstance(held, OrderHeld)
     assert [hold.sentence for hold in held.holds] == ["Line 1 (Shirt): SKU SHIRT is not among the channel's listings"]
     assert (await status_of(shop), await holds_of(shop)) == ("on_hold", ["sku_unknown"])
-    [released] = await shop.handle("record_matches", [matched(version=1)])
+    [released] = await shop.handle("record_milestones", [matched(version=1)])
     assert isinstance(released, OrderReleased)
     assert (released.order_version, released.content_version) == (3, 1)
 
 
 async def test_an_older_match_that_arrives_late_changes_nothing(shop: HandlerBench) -> None:
-    await shop.handle("record_matches", [matched(version=1)])
-    assert await shop.handle("record_matches", [unmatched()]) == []
+    await shop.handle("record_milestones", [matched(version=1)])
+    assert await shop.handle("record_milestones", [unmatched()]) == []
     assert await status_of(shop) == "reserving"
 
 
 async def test_short_stock_holds_the_order_with_its_quantities(shop: HandlerBench) -> None:
     mugs = Shortage(sku="MUG", location="Main", wanted=1, available=0)
     shirts = Shortage(sku="SHIRT-M", location="Main", wanted=2, available=1)
-    await shop.handle("record_matches", [matched()])
-    [held] = await shop.handle("record_reservations", [short(1, shirts, mugs)])
+    await shop.handle("record_milestones", [matched()])
+    [held] = await shop.handle("record_milestones", [short(1, shirts, mugs)])
     assert isinstance(held, OrderHeld)
     assert held.holds[0].sentence == (
         "Unable to reserve inventory: 2 of SHIRT-M, 1 available at Main; 1 of MUG, 0 available at Main"
     )
     assert held.holds[0].actor == "operator"
-    [released] = await shop.handle("record_reservations", [reserved(version=1)])
+    [released] = await shop.handle("record_milestones", [reserved(version=1)])
     assert isinstance(released, OrderReleased)
     assert released.holds == ()
 
 
 async def test_a_shortage_of_older_content_is_no_hold(shop: HandlerBench) -> None:
     await receive(shop, placed(minutes=1, lines=[line(quantity=3)]))
-    assert await shop.handle("record_reservations", [short(content=1)]) == []
+    assert await shop.handle("record_milestones", [short(content=1)]) == []
     assert await holds_of(shop) == []
 
 
@@ -136,7 +136,7 @@ async def test_a_hold_that_comes_after_the_destination_took_all_does_not_hide_th
 async def test_a_hold_that_comes_while_more_is_wanted_than_was_asked_for_is_shown(shop: HandlerBench) -> None:
     await fulfilled(shop, requested(), accepted())
     await receive(shop, placed(minutes=1, lines=[line(quantity=3)]))
-    await shop.handle("record_reservations", [short(content=2)])
+    await shop.handle("record_milestones", [short(content=2)])
     assert await status_of(shop) == "on_hold"
 
 
@@ -182,7 +182,7 @@ async def test_tracking_that_failed_and_then_worked_worked(shop: HandlerBench) -
 
 
 async def test_a_milestone_of_an_order_that_is_not_here_is_parked(shop: HandlerBench) -> None:
-    await shop.handle("record_matches", [matched(99), matched(1)])
+    await shop.handle("record_milestones", [matched(99), matched(1)])
     [parked] = await shop.table("parked_message")
     assert parked["reason"].startswith("There is no order ")
     assert await status_of(shop) == "reserving"

@@ -309,11 +309,11 @@ async def test_a_hold_of_the_matcher_ends_with_the_content_it_judged(shop: Handl
     from ingest_examples import unmatched
 
     await receive(shop, placed())
-    [held] = await shop.handle("record_matches", [unmatched()])
+    [held] = await shop.handle("record_milestones", [unmatched()])
     assert isinstance(held, OrderHeld)
     [order] = await receive(shop, placed(minutes=1, lines=[line(quantity=3)]))
     assert order.holds == ()
-    await shop.handle("record_matches", [matched(content=1, version=1)])
+    await shop.handle("record_milestones", [matched(content=1, version=1)])
     assert await status_of(shop) == "matching"
 
 

@@ -35,9 +35,9 @@ async def shop(bench: HandlerBench) -> None:
     """A live channel with five orders: 2 short of stock, 3 unpaid, 4 rejected, 5 shipped."""
     await bench.given(live())
     await receive(bench, *(placed(n) for n in (1, 2, 4, 5)), placed(3, financial_status="pending"))
-    await bench.handle("record_reservations", [short(2)])
+    await bench.handle("record_milestones", [short(2)])
     await bench.handle(
-        "record_fulfillment", [requested(4), rejected(4), requested(5), dispatched(5), written(5, adopted=True)]
+        "record_milestones", [requested(4), rejected(4), requested(5), dispatched(5), written(5, adopted=True)]
     )
 
 

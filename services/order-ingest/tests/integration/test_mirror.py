@@ -95,8 +95,8 @@ async def test_counts_by_tab_and_channel_are_those_of_the_stored_orders_at_every
 async def test_a_tab_lists_what_its_count_says(api: httpx.AsyncClient, bench: HandlerBench) -> None:
     await bench.given(live())
     await receive(bench, *(placed(n) for n in range(1, 6)), placed(6, financial_status="pending"))
-    await bench.handle("record_reservations", [short(2)])
-    await bench.handle("record_fulfillment", [requested(4), rejected(4), requested(5), dispatched(5)])
+    await bench.handle("record_milestones", [short(2)])
+    await bench.handle("record_milestones", [requested(4), rejected(4), requested(5), dispatched(5)])
     found = (await counted(api))["tabs"]
     for tab in (*TABS, "all"):
         assert len(await listed(api, tab=tab)) == found[tab], tab
@@ -167,7 +167,7 @@ async def test_late_and_due_today_go_by_the_clock_and_the_channels_zone(
         4: midnight,
     }
     await receive(bench, *(bought(n, minutes=n, fulfill_by=when.isoformat()) for n, when in times.items()), bought(5))
-    await bench.handle("record_fulfillment", [requested(1, l11=2)])
+    await bench.handle("record_milestones", [requested(1, l11=2)])
     found = await counted(api)
     assert found["tabs"]["late"] == 2
     if midnight - now > timedelta(seconds=30):

@@ -86,7 +86,7 @@ async def shop(bench: HandlerBench) -> None:
     """Orders 1 and 2 of the customer, one shipped and one on its way, and order 3 of somebody else."""
     await bench.given(live())
     await receive(bench, webhook(personal(1)), webhook(personal(2)), placed(3))
-    await bench.handle("record_fulfillment", [requested(1), dispatched(1), requested(2)])
+    await bench.handle("record_milestones", [requested(1), dispatched(1), requested(2)])
 
 
 @pytest.mark.usefixtures("shop")
@@ -156,7 +156,7 @@ async def test_after_a_redaction_nothing_personal_comes_back_and_everything_else
     assert [one["wanted"] for one in shown["lines"]] == [1, 1]
     assert [hold["code"] for hold in shown["holds"]] == ["address_missing"]
     await receive(bench, webhook(personal(2, minutes=9, cancelled_at=at(9).isoformat())))
-    await bench.handle("record_fulfillment", [settled(2, content=3)])
+    await bench.handle("record_milestones", [settled(2, content=3)])
     assert await status_of(bench, 2) == "cancelled"
 
 
@@ -242,7 +242,7 @@ async def test_the_clock_redacts_what_was_shipped_long_enough_ago(
 ) -> None:
     await bench.given(live())
     await receive(bench, webhook(personal(1)), webhook(personal(2)))
-    await bench.handle("record_fulfillment", [requested(1), dispatched(1)])
+    await bench.handle("record_milestones", [requested(1), dispatched(1)])
     await retain(context)
     await done(context)
     assert len([row for row in await bench.table("orders") if row["redacted"]]) == 0, "kept indefinitely by default"
@@ -267,7 +267,7 @@ async def test_words_of_a_destination_that_may_quote_the_recipient_go_too(
     api: httpx.AsyncClient, bench: HandlerBench, context: Context
 ) -> None:
     quoting = rejected(2).model_copy(update={"reason": f"No service to {PLANTED[3]}"})
-    await bench.handle("record_fulfillment", [quoting])
+    await bench.handle("record_milestones", [quoting])
     assert "timeline" in await planted_in(bench)
     await bench.handle("receive_privacy_requests", [asked("customers/redact", orders_to_redact=[2])])
     await done(context)
