@@ -134,7 +134,13 @@ write_back = Table(
     CheckConstraint("kind IN ('submit', 'cancel', 'tracking')", name="write_back_kind"),
     CheckConstraint("state IN ('pending', 'sending', 'done', 'in_doubt', 'failed')", name="write_back_state"),
     Index("write_back_order", "order_id"),
-    Index("write_back_due", "channel_id", "next_at", postgresql_where=text("state = 'pending'")),
+    # Its condition keeps it from being taken for the next one: to a planner without statistics both are empty.
+    Index(
+        "write_back_due",
+        "channel_id",
+        "next_at",
+        postgresql_where=text("state = 'pending' AND next_at IS NOT NULL"),
+    ),
     Index("write_back_queued", "target", "id", postgresql_where=text("state = 'pending'")),
     Index(
         "write_back_one_per_target",

@@ -24,10 +24,10 @@ CLAIM = text("""
         SELECT w.id FROM channel c CROSS JOIN LATERAL (
             SELECT p.id, p.next_at FROM write_back p
             WHERE p.channel_id = c.channel_id AND p.state = 'pending' AND p.next_at <= now()
-              AND NOT EXISTS (SELECT 1 FROM write_back b
-                              WHERE b.target = p.target AND b.state IN ('sending', 'in_doubt'))
-              AND NOT EXISTS (SELECT 1 FROM write_back q
-                              WHERE q.target = p.target AND q.state = 'pending' AND q.id < p.id)
+              AND (SELECT b.id FROM write_back b
+                   WHERE b.target = p.target AND b.state IN ('sending', 'in_doubt') LIMIT 1) IS NULL
+              AND (SELECT q.id FROM write_back q
+                   WHERE q.target = p.target AND q.state = 'pending' ORDER BY q.id LIMIT 1) = p.id
             ORDER BY p.next_at LIMIT :per_channel FOR UPDATE SKIP LOCKED) AS w
         WHERE c.resume_at <= now() AND (c.mode = 'live' OR NOT c.connected)
           AND NOT c.channel_id = ANY(CAST(:busy AS uuid[]))
@@ -36,6 +36,8 @@ CLAIM = text("""
                           deadline = now() + make_interval(secs => :lease)
     FROM due WHERE write_back.id = due.id RETURNING write_back.id
 """)
+"""The first of each target is looked up by index for each row, whatever the statistics say: as `NOT EXISTS`, planned
+while nothing was pending, it scanned all that was pending for each row, 15 ms for 2,000 instead of 0.2."""
 CLAIM_LOOKS = text("""
     UPDATE write_back SET lease_token = :token, look_count = look_count + 1,
                           next_at = now() + make_interval(secs => :lease)
