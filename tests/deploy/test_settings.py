@@ -72,7 +72,7 @@ def test_compose_hands_the_jobs_exactly_what_they_ask_for(compose: dict[str, Any
         assert unprefixed(service["environment"]) == wanted, name
 
 
-@pytest.mark.parametrize(("command", "names"), JOBS.items(), ids=" ".join)
+@pytest.mark.parametrize(("command", "names"), JOBS.items(), ids=lambda words: " ".join(sorted(words)))
 def test_a_job_names_the_setting_it_lacks(
     command: tuple[str, ...], names: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
