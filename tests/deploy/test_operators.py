@@ -83,6 +83,13 @@ def test_everything_of_the_operators_belongs_to_the_two_clusters(overlay: Overla
             assert each["spec"]["selector"]["matchLabels"] == {"cnpg.io/cluster": names["Cluster"]}
 
 
+def _client(url: str, user: str, password: str) -> httpx.Client:
+    """A caller of the management API. Each request has a connection of its own: the API closes one whose request it
+    refused without reading the body, and the next request would fall into that."""
+    unkept = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(base_url=url, auth=(user, password), trust_env=False, timeout=15, limits=unkept)
+
+
 @dataclass(frozen=True)
 class Account:
     """A broker user with the rights that the overlay gives it, in a virtual host of its own."""
@@ -99,7 +106,7 @@ async def account(broker: Server, vhost: str, overlay: Overlay) -> AsyncIterator
     objects = {(e["kind"], e["metadata"]["name"]): e["spec"] for e in overlay("operators") if e["kind"] in kinds}
     host, name_of_vhost = urlsplit(broker.management_url).netloc, urlsplit(vhost).path.strip("/")
     url = f"{broker.management_url}/api/"
-    clients = [httpx.Client(base_url=url, auth=(broker.user, broker.password), trust_env=False, timeout=15)]
+    clients = [_client(url, broker.user, broker.password)]
     made: list[str] = []
 
     def make(name: str) -> Account:
@@ -109,7 +116,7 @@ async def account(broker: Server, vhost: str, overlay: Overlay) -> AsyncIterator
         made.append(user)
         rights = objects["Permission", f"crossdock-{name}"]["permissions"]
         clients[0].put(f"permissions/{name_of_vhost}/{user}", json=rights).raise_for_status()
-        clients.append(httpx.Client(base_url=url, auth=(user, password), trust_env=False, timeout=15))
+        clients.append(_client(url, user, password))
         amqp = f"amqp://{user}:{password}@{urlsplit(broker.amqp_url).netloc.rpartition('@')[2]}/{name_of_vhost}"
         return Account(amqp, f"http://{user}:{password}@{host}/{name_of_vhost}", clients[-1])
 

@@ -8,16 +8,21 @@ from typing import Any
 import pytest
 
 from crossdock.channels.model import (
+    AccessChanged,
+    AppUninstalled,
     CanonicalOrder,
     Ignored,
     ListingSet,
     OrderCancelledNotice,
     OrderTouched,
     Parsed,
+    PrivacyRequest,
+    RouteTouched,
     Totals,
 )
 from crossdock.channels.shopify import connector
 from crossdock.channels.shopify.quantities import LineCounts, settle_line
+from crossdock.channels.shopify.webhooks import ROUTE_TOPICS
 
 
 def files_of(reference: Path, folder: str) -> list[Path]:
@@ -87,6 +92,12 @@ def test_every_sample_webhook_ends_as_something_known(reference: Path) -> None:
             "products/create": ListingSet,
             "products/update": ListingSet,
             "products/delete": ListingSet,
+            "app/uninstalled": AppUninstalled,
+            "app/scopes_update": AccessChanged,
+            "customers/data_request": PrivacyRequest,
+            "customers/redact": PrivacyRequest,
+            "shop/redact": PrivacyRequest,
+            **dict.fromkeys(ROUTE_TOPICS, RouteTouched),
         }.get(topic, Ignored)
         assert isinstance(found, expected), (topic, found)
 

@@ -1,4 +1,5 @@
-"""A process of its own that schedules and turns runs for some seconds; each run notes who turned it."""
+"""A process of its own that says when it is ready, and when told to go schedules and turns runs for some seconds; each
+run notes who turned it."""
 
 import asyncio
 import os
@@ -36,6 +37,8 @@ async def look(url: str) -> None:
     kind = Kind("orders", "orders", "", "", lambda _: True, turn, lambda _: Schedule(every_seconds=1))
     runs = Runs((kind,), channels)
     context = Context(SETTINGS, open_database(url, "sku-matcher"), None, Health())  # type: ignore[arg-type]
+    print("ready", flush=True)
+    sys.stdin.readline()
     end = time.monotonic() + SECONDS
     while time.monotonic() < end:
         await worker.schedule(runs, context)

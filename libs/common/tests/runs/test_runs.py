@@ -321,8 +321,12 @@ SECOND_PROCESS = Path(__file__).with_name("looking.py")
 @pytest.mark.slow
 async def test_two_processes_run_every_slot_once(desk: Any, done: Done) -> None:
     url = desk.context.database.engine.url.render_as_string(hide_password=False)
-    looking = [subprocess.Popen([sys.executable, str(SECOND_PROCESS), url]) for _ in range(2)]
-    assert [process.wait(60) for process in looking] == [0, 0]
+    command = [sys.executable, str(SECOND_PROCESS), url]
+    looking = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    assert [process.stdout.readline() for process in looking if process.stdout] == ["ready\n"] * 2
+    for process in looking:
+        process.communicate("go\n", timeout=60)
+    assert [process.returncode for process in looking] == [0, 0]
     runs = await desk.rows()
     notes = await desk.rows("run_error", "id")
     assert len(runs) >= 3

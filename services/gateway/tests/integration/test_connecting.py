@@ -24,7 +24,7 @@ alone = pytest.mark.asyncio(loop_scope="function")
 SHOP = "test-shop.myshopify.com"
 SECRET = "webhook-secret-of-the-shop"
 OTHER = "second-shop.myshopify.com"
-TOPICS = 12
+TOPICS = 22
 
 
 def app_of(shopify: Sandbox, shop: str = SHOP) -> dict[str, Any]:

@@ -32,6 +32,12 @@ CSV = "text/csv; charset=utf-8"
 Outcome = Literal["will_create", "created", "duplicate", "error"]
 
 
+class CsvResponse(Response):
+    """A file for spreadsheets."""
+
+    media_type = CSV
+
+
 class Start(BaseModel):
     """Which file was looked at: its SHA-256 in hexadecimal digits."""
 
@@ -42,11 +48,11 @@ def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(prefix="/imports", tags=["files of orders"])
 
-    @routes.get("/template")
+    @routes.get("/template", response_class=CsvResponse)
     async def template() -> Response:
         """The header that a file needs, with an order as an example."""
         headers = {"content-disposition": 'attachment; filename="orders.csv"'}
-        return Response(template_text(), media_type=CSV, headers=headers)
+        return CsvResponse(template_text(), headers=headers)
 
     @routes.post("", status_code=202)
     async def upload(
@@ -110,7 +116,7 @@ def _outcomes(context: Context, routes: APIRouter) -> None:
             rows = await imports.rows_after(tx, import_id, after=after, outcome=outcome, limit=limit)
         return {"rows": [dict(row._mapping) for row in rows], "next": rows[-1].row if len(rows) == limit else None}
 
-    @routes.get("/{import_id}/result")
+    @routes.get("/{import_id}/result", response_class=CsvResponse)
     async def result(import_id: UUID) -> StreamingResponse:
         """What each row came to, as a file for spreadsheets; it holds no personal data."""
         await shown(context, import_id)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 from ingest_examples import CHANNEL, configured, live, placed, receive, status_of, story_of, webhook
 
-from crossdock.contracts.order_ingest import OrderPlaced, OrderReleased, OrderUpdated, RecipientRecorded
+from crossdock.contracts.order_ingest import OrderPlaced, OrderReleased, OrderUpdated, RecipientRecorded, RefundRecorded
 from crossdock.messaging.transaction import transaction
 from crossdock.service.app import Context
 from crossdock.testing.bench import HandlerBench, event_of
@@ -138,8 +138,9 @@ async def test_a_refund_or_an_edit_is_read_from_its_order(
     place = f"shopify/{sandbox.shop}/orders/{made['id']}"
     sandbox.control(f"{place}/refund", {"lines": [{"line": "SHIRT", "quantity": 1, "restock_type": "cancel"}]})
     await receive(bench, webhook({"id": 1, "order_id": made["id"]}, topic="refunds/create"))
-    [order] = await told(bench, workers.refetch, context)
+    order, refund = await told(bench, workers.refetch, context)
     assert (type(order), order.lines[0].wanted) == (OrderUpdated, 2)
+    assert (type(refund), refund.kind) == (RefundRecorded, "unshipped")
     sandbox.control(f"{place}/edit", {"quantities": {"SHIRT": 1}})
     await receive(bench, webhook({"order_edit": {"id": 2, "order_id": made["id"]}}, topic="orders/edited"))
     [order] = await told(bench, workers.refetch, context)

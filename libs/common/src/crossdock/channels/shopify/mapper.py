@@ -1,6 +1,6 @@
 """Verified Shopify webhook bodies to canonical values (pure): whatever arrives is answered, nothing is raised."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +29,9 @@ MOVES_MONEY = frozenset({"sale", "capture", "refund", "void"})
 
 ABOUT_THE_APP: Mapping[str, Parsed] = {"app/uninstalled": AppUninstalled(), "app/scopes_update": AccessChanged()}
 """Topics whose body says nothing that the topic does not: the shop is asked."""
+
+ROUTE_DEPTH = 3
+"""How deep a payload names its fulfillment orders: `fulfillment_order_merges.fulfillment_order` is the deepest known."""
 
 Reader = Callable[[Mapping[str, Any], str], Parsed]
 
@@ -132,12 +135,23 @@ def _transaction(payload: Mapping[str, Any], path: str) -> Parsed:
 
 def _route(payload: Mapping[str, Any], path: str) -> Parsed:
     """The payload names one or more fulfillment orders, all of one order, and never the order."""
-    for name, member in payload.items():
-        if isinstance(member, Mapping) and str(member.get("id", "")).startswith("gid://shopify/FulfillmentOrder/"):
-            route_id = identifier(member["id"], f"{path}.{name}.id")
-            if route_id is not None and route_id.isascii() and route_id.isdigit():
-                return RouteTouched(route_id)
+    for route_id in _routes_named(payload, path, ROUTE_DEPTH):
+        if route_id.isascii() and route_id.isdigit():
+            return RouteTouched(route_id)
     raise Bad(path, "name no fulfillment order")
+
+
+def _routes_named(member: Any, path: str, depth: int) -> Iterator[str]:
+    """The ids of the fulfillment orders that a payload holds, those of a merge or a split one level further down."""
+    if isinstance(member, list):
+        for i, one in enumerate(member):
+            yield from _routes_named(one, f"{path}[{i}]", depth)
+    if not isinstance(member, Mapping) or not depth:
+        return
+    if str(member.get("id", "")).startswith("gid://shopify/FulfillmentOrder/"):
+        yield identifier(member["id"], f"{path}.id") or ""
+    for name, one in member.items():
+        yield from _routes_named(one, f"{path}.{name}", depth - 1)
 
 
 def _order_id(payload: Mapping[str, Any], key: str, path: str) -> str:
