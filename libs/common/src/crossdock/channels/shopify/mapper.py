@@ -31,7 +31,7 @@ ABOUT_THE_APP: Mapping[str, Parsed] = {"app/uninstalled": AppUninstalled(), "app
 """Topics whose body says nothing that the topic does not: the shop is asked."""
 
 ROUTE_DEPTH = 3
-"""How deep a payload names its fulfillment orders: `fulfillment_order_merges.fulfillment_order` is the deepest known."""
+"""How deep a payload names fulfillment orders; `fulfillment_order_merges.fulfillment_order` is the deepest known."""
 
 Reader = Callable[[Mapping[str, Any], str], Parsed]
 
