@@ -1,15 +1,16 @@
 """What a person decides about one order, over HTTP: brought in although the policy rejects it, or approved."""
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header
+from fastapi import APIRouter
 
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
+from crossdock.service.tokens import Actor
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
@@ -20,7 +21,6 @@ from order_ingest.reference import order_id_of
 from order_ingest.store import channels, orders, pages
 
 Decide = Callable[[Order, Snapshot, Recipient | None], Step]
-Actor = Annotated[str, Header(alias="x-crossdock-actor", max_length=200)]
 
 
 def router(context: Context) -> APIRouter:
@@ -28,7 +28,7 @@ def router(context: Context) -> APIRouter:
     routes = APIRouter(dependencies=[service_guard(context, "order-ingest")], tags=["orders"])
 
     @routes.post("/orders/{reference}/bring-in")
-    async def bring_in(reference: str, actor: Actor = "a service") -> dict[str, Any]:
+    async def bring_in(reference: str, actor: Actor) -> dict[str, Any]:
         """Take an order in, whole, that the channel's policy rejects."""
         async with context.transaction() as tx:
             order_id = await order_id_of(tx, reference)
@@ -36,7 +36,7 @@ def router(context: Context) -> APIRouter:
             return await decide(tx, order_id, fold.bring_in, actor, nothing)
 
     @routes.post("/orders/{reference}/approve")
-    async def approve(reference: str, actor: Actor = "a service") -> dict[str, Any]:
+    async def approve(reference: str, actor: Actor) -> dict[str, Any]:
         """Let an order go on that waits for an approval: too old, or sold in a currency that is not expected."""
         async with context.transaction() as tx:
             order_id = await order_id_of(tx, reference)

@@ -16,6 +16,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
+from crossdock.service.tokens import Actor
 from order_ingest.domain.policy import ATTRIBUTE
 from order_ingest.store import channels, policies
 
@@ -119,7 +120,6 @@ class PolicyDocument(BaseModel):
 
 Given = Annotated[dict[str, Any], Body()]
 IfMatch = Annotated[str | None, Header(max_length=100)]
-Actor = Annotated[str, Header(alias="x-crossdock-actor", max_length=200)]
 
 
 def router(context: Context) -> APIRouter:
@@ -145,8 +145,8 @@ def router(context: Context) -> APIRouter:
         channel_id: UUID,
         document: Given,
         response: Response,
+        actor: Actor,
         if_match: IfMatch = None,
-        actor: Actor = "a service",
         preview: bool = False,
     ) -> dict[str, Any]:
         """Replace the whole policy; what is left out becomes standard. With If-Match, only that version. With
@@ -158,7 +158,7 @@ def router(context: Context) -> APIRouter:
 
     @routes.patch("/channels/{channel_id}/policy")
     async def change_policy(
-        channel_id: UUID, document: Given, response: Response, if_match: IfMatch = None, actor: Actor = "a service"
+        channel_id: UUID, document: Given, response: Response, actor: Actor, if_match: IfMatch = None
     ) -> dict[str, Any]:
         """Change the settings that are named. With If-Match, only that version."""
         async with context.transaction() as tx:

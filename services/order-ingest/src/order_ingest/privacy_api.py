@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field
 from crossdock.messaging.envelope import new_id
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
-from crossdock.service.tokens import needs_admin
+from crossdock.service.tokens import actor_of, needs_admin
 from order_ingest.domain.search import email_query, phone_query
 from order_ingest.store import privacy
 from order_ingest.store.privacy import Asked
@@ -53,7 +53,7 @@ def router(context: Context) -> APIRouter:
                 channel_id=new.channel,
                 kind=new.kind,
                 source="operator",
-                asked_by=request.headers.get("x-crossdock-actor", "")[:200],
+                asked_by=actor_of(request),
                 external_ids=new.external_ids,
                 order_ids=(*new.order_ids, *found[request_id]),
             )

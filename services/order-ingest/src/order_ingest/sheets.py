@@ -21,6 +21,7 @@ from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
+from crossdock.service.tokens import actor_of
 from order_ingest.domain.encoding import Recoder, UnknownEncoding
 from order_ingest.domain.sheet import escaped
 from order_ingest.imports import PIECE_BYTES
@@ -149,7 +150,7 @@ async def receive(context: Context, request: Request, channel: Any, name: str, e
     except UnknownEncoding as problem:
         raise Problem(422, "unknown_encoding", str(problem), "Leave it out: most are recognised.") from None
     import_id = new_id()
-    actor = request.headers.get("x-crossdock-actor", "")
+    actor = actor_of(request)
     async with context.transaction() as tx:
         await imports.add(tx, import_id, channel, name, actor)
     store = _Store(context, import_id)

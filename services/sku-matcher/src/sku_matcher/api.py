@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from crossdock.contracts.base import utc_now
@@ -12,6 +12,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import not_found
 from crossdock.service.runs import api as runs_api
+from crossdock.service.tokens import Actor
 from sku_matcher import telling
 from sku_matcher.deciding import Wish, assign_line, map_listings
 from sku_matcher.domain.matching import Component
@@ -27,7 +28,6 @@ Limit = Annotated[int, Query(ge=1, le=1000)]
 
 ListingId = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^[^\x00-\x1f]+$")]
 Quantity = Annotated[int, Field(ge=1, le=10_000)]
-Actor = Annotated[str, Header(alias="x-crossdock-actor", max_length=200)]
 
 
 class MappingWish(BaseModel):
@@ -113,7 +113,7 @@ def _catalogue_routes(context: Context) -> APIRouter:
 def _mappings(context: Context, routes: APIRouter) -> None:
     @routes.put("/mappings")
     async def put_mappings(
-        wishes: Annotated[list[MappingWish], Field(min_length=1, max_length=1000)], actor: Actor = "operator"
+        wishes: Annotated[list[MappingWish], Field(min_length=1, max_length=1000)], actor: Actor
     ) -> dict[str, Any]:
         """Tie listings to SKUs; each wish has its own outcome."""
         wanted = [Wish(one.channel_id, one.listing_id, one.sku or "", one.quantity) for one in wishes]
@@ -128,7 +128,7 @@ def _mappings(context: Context, routes: APIRouter) -> None:
         return {"mappings": [dict(row._mapping) for row in rows], "next": following}
 
     @routes.put("/orders/{order_id}/match/lines/{line}")
-    async def put_line(order_id: UUID, line: str, said: Assignment, actor: Actor = "operator") -> dict[str, Any]:
+    async def put_line(order_id: UUID, line: str, said: Assignment, actor: Actor) -> dict[str, Any]:
         """Say what a line is (by its id or position) that has no SKU; later orders are not touched."""
         async with context.transaction() as tx:
             return await assign_line(tx, order_id, line, Component(said.sku, said.quantity), actor)

@@ -2,10 +2,10 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import jwt
-from fastapi import Request
+from fastapi import Depends, Request
 
 from crossdock.service.errors import Problem
 
@@ -76,3 +76,12 @@ def needs_admin(request: Request) -> None:
     """A dependency for routes of admins alone. Raises Problem (403)."""
     if role_of(request) not in ("admin", "service"):
         raise Problem(403, "role", "Only an admin may do this.", "Use an admin's key.")
+
+
+def actor_of(request: Request) -> str:
+    """Who acts, by the name of the API key that the gateway tells; `a service` where nobody is named."""
+    return request.headers.get("x-crossdock-actor", "")[:200] or "a service"
+
+
+Actor = Annotated[str, Depends(actor_of)]
+"""A parameter of a route: who acts."""
