@@ -1,10 +1,13 @@
 """Asking a channel for one order: whatever goes wrong comes back as a typed answer, and asks for no second look."""
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import replace
+from typing import TypeVar
 from uuid import UUID
 
 from crossdock.channels.errors import AuthExpired, ChannelError, Retryable, Unknown
+from crossdock.channels.model import CanonicalOrder
 from crossdock.channels.protocols import OrderSource, RouteSource
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.service.app import Context
@@ -12,6 +15,7 @@ from order_ingest import translate
 from order_ingest.domain.order import Arrival
 
 Answer = Arrival | ChannelError | None
+T = TypeVar("T")
 
 
 async def ask(
@@ -20,15 +24,29 @@ async def ask(
     """What a channel says of one order now, or why it did not say within so many seconds; None when it does not know
     the order. With `routes`, to which locations it is assigned is asked for, too, where the channel tells it. A read
     changes nothing, so that an unclear answer is asked for again."""
+    found = await answered(context, channel_id, _read(context, channel_id, kind, external_id, seconds, routes))
+    return translate.arrival_of(found) if isinstance(found, CanonicalOrder) else found
+
+
+async def _read(
+    context: Context, channel_id: UUID, kind: str, external_id: str, seconds: float, routes: bool
+) -> CanonicalOrder | None:
+    source = connector(kind)
+    if not isinstance(source, OrderSource):
+        raise ChannelError(f"Channels of kind {kind} cannot be asked for an order")
+    access = await context.access.channel(channel_id)
+    async with asyncio.timeout(seconds):
+        found = await source.fetch_order(access, external_id)
+        if found is not None and routes and isinstance(source, RouteSource):
+            found = replace(found, routing=await source.fetch_routing(access, external_id))
+    return found
+
+
+async def answered(context: Context, channel_id: UUID, read: Awaitable[T]) -> T | ChannelError:
+    """What a read of a channel comes to. Nothing that goes wrong with the channel is raised; what may be tried again
+    comes back as Retryable."""
     try:
-        source = connector(kind)
-        if not isinstance(source, OrderSource):
-            return ChannelError(f"Channels of kind {kind} cannot be asked for an order")
-        access = await context.access.channel(channel_id)
-        async with asyncio.timeout(seconds):
-            found = await source.fetch_order(access, external_id)
-            if found is not None and routes and isinstance(source, RouteSource):
-                found = replace(found, routing=await source.fetch_routing(access, external_id))
+        return await read
     except AuthExpired as problem:
         context.access.forget(channel_id)
         return Retryable(problem.sentence)
@@ -40,4 +58,3 @@ async def ask(
         return ChannelError(str(problem))
     except ChannelError as problem:
         return problem
-    return None if found is None else translate.arrival_of(found)

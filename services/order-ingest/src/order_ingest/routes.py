@@ -6,12 +6,13 @@ The order is then marked to be read with its routes, as if a webhook had named i
 import asyncio
 import logging
 
-from crossdock.channels.errors import AuthExpired, ChannelError, Retryable, Unknown
+from crossdock.channels.errors import ChannelError, Retryable
 from crossdock.channels.protocols import RouteSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import connector
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.envelope import new_id
 from crossdock.service.app import Context
+from order_ingest.asking import answered
 from order_ingest.book import Cause
 from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
@@ -52,26 +53,19 @@ async def find_owners(context: Context) -> bool:
 
 async def _owner(context: Context, touch: Touch, seconds: float) -> str | ChannelError | None:
     """The order that a route belongs to, or why nobody can say; None when the channel does not know the route."""
-    try:
-        source = connector(touch.channel_kind)
-        if not isinstance(source, RouteSource):
-            return ChannelError(f"Channels of kind {touch.channel_kind} have no routes")
-        access = await context.access.channel(touch.channel_id)
-        async with asyncio.timeout(seconds):
-            return await source.order_of_route(access, touch.route_id)
-    except AuthExpired as problem:
-        context.access.forget(touch.channel_id)
-        return Retryable(problem.sentence)
-    except Unknown as problem:
-        return Retryable(problem.sentence)
-    except TimeoutError:
-        return Retryable("The channel did not answer in time")
-    except UnknownChannelKind as problem:
-        return ChannelError(str(problem))
-    except ChannelError as problem:
-        if not isinstance(problem, Retryable):
-            log.warning("channel %s: nobody can say whose route %s is: %s", touch.channel_id, touch.route_id, problem)
-        return problem
+    owner = await answered(context, touch.channel_id, _read(context, touch, seconds))
+    if isinstance(owner, ChannelError) and not isinstance(owner, Retryable):
+        log.warning("channel %s: nobody can say whose route %s is: %s", touch.channel_id, touch.route_id, owner)
+    return owner
+
+
+async def _read(context: Context, touch: Touch, seconds: float) -> str | None:
+    source = connector(touch.channel_kind)
+    if not isinstance(source, RouteSource):
+        raise ChannelError(f"Channels of kind {touch.channel_kind} have no routes")
+    access = await context.access.channel(touch.channel_id)
+    async with asyncio.timeout(seconds):
+        return await source.order_of_route(access, touch.route_id)
 
 
 def _wait(seconds: float, touch: Touch, problem: Retryable) -> float:
