@@ -13,8 +13,6 @@ from fulfillment.desks import Desks
 from fulfillment.domain.desk import RecipientKnown
 from fulfillment.store import desks, people
 
-NOBODY = UUID(int=0)
-
 
 async def redact_requests(context: Context) -> bool:
     """Make the next search, and report it."""
@@ -26,16 +24,7 @@ async def redact_requests(context: Context) -> bool:
     await redaction.clean_all(context.transaction, search, findings)
     async with context.transaction() as tx:
         await _forget(tx, search, findings)
-        pages = await redaction.finish(tx, search)
-        if pages and search.request_id != NOBODY:
-            tx.publish(
-                RequestsRedacted(
-                    request_id=search.request_id,
-                    page_ids=pages,
-                    searched=findings.searched,
-                    removed=findings.removed,
-                )
-            )
+        await redaction.report(tx, search, findings, RequestsRedacted)
     return True
 
 

@@ -1,14 +1,11 @@
 """Bodies of deliveries that tell of redacted people are deleted; the deliveries themselves stay known as duplicates."""
 
-from uuid import UUID
-
 from crossdock.contracts.gateway import DeliveriesRedacted
 from crossdock.messaging import redaction
 from crossdock.messaging.redaction import Findings, Search
 from crossdock.service.app import Context
 from gateway import store
 
-NOBODY = UUID(int=0)
 BODIES_AT_ONCE = 50
 
 
@@ -26,22 +23,13 @@ async def redact_deliveries(context: Context) -> bool:
         async with context.transaction() as tx:
             findings.add("deliveries", len(search.delivery_ids), await store.drop_bodies(tx, list(search.delivery_ids)))
     async with context.transaction() as tx:
-        pages = await redaction.finish(tx, search)
-        if pages and search.request_id != NOBODY:
-            tx.publish(
-                DeliveriesRedacted(
-                    request_id=search.request_id,
-                    page_ids=pages,
-                    searched=findings.searched,
-                    removed=findings.removed,
-                )
-            )
+        await redaction.report(tx, search, findings, DeliveriesRedacted)
     return True
 
 
 async def _search_bodies(context: Context, search: Search, findings: Findings) -> None:
     """A body holds personal data and nothing that is still needed: it is deleted whole."""
-    after = NOBODY
+    after = redaction.FIRST
     while True:
         async with context.transaction() as tx:
             rows = await store.bodies(tx, after, BODIES_AT_ONCE)

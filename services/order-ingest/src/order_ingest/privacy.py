@@ -14,7 +14,7 @@ from crossdock.contracts.order_ingest import RedactionOrdered
 from crossdock.messaging import redaction
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import Poison
-from crossdock.messaging.redaction import Findings
+from crossdock.messaging.redaction import NOBODY, Findings
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from order_ingest.book import Book, Cause
@@ -23,7 +23,6 @@ from order_ingest.domain.search import email_query, phone_query
 from order_ingest.store import channels, privacy
 from order_ingest.store.orders import Row
 from order_ingest.store.privacy import Asked, Report
-from order_ingest.translate import NOBODY
 
 SERVICE = "order-ingest"
 PAGE = 200

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator
 from typing import Any
-from uuid import UUID
 
 from crossdock.channels.model import CanonicalOrder, CanonicalRecipient, CanonicalRouting
 from crossdock.channels.protocols import OrderRef
@@ -13,6 +12,7 @@ from crossdock.contracts.fulfillment import SettlementEvent, ShipmentDispatched
 from crossdock.contracts.gateway import WebhookReceived
 from crossdock.contracts.inventory import ReservationEvent, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
+from crossdock.messaging.redaction import NOBODY
 from order_ingest.domain.feed import Mention
 from order_ingest.domain.fold import Step
 from order_ingest.domain.holds import holds_of
@@ -33,8 +33,6 @@ from order_ingest.domain.order import (
 from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.store.orders import Row
 
-NOBODY = UUID(int=0)
-"""The request of a redaction whose outcome nobody waits for."""
 STATES: dict[str, type[told.OrderState]] = {state.type.removesuffix(".v1"): state for state in told.ORDER_STATES}
 
 

@@ -19,6 +19,8 @@ from sqlalchemy import text
 
 from crossdock.channels.protocols import PersonalPayloads
 from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.contracts.fulfillment import RequestsRedacted
+from crossdock.contracts.gateway import DeliveriesRedacted
 from crossdock.contracts.order_ingest import RecipientRecorded, RedactionOrdered
 from crossdock.storage.engine import Json
 
@@ -63,6 +65,8 @@ REPLACE = {
     for table in KEPT_IN
 }
 FIRST = UUID(int=0)
+NOBODY = UUID(int=0)
+"""The request of a search that nobody waits to hear about: it is made and not reported."""
 Transactions = Callable[[], AbstractAsyncContextManager["Tx"]]
 TOKEN = re.compile(rb"[0-9A-Za-z_-]+")
 
@@ -131,6 +135,16 @@ async def finish(tx: "Tx", search: Search) -> tuple[UUID, ...]:
     """Close a search. Returns its pages, without those that somebody else searched too and was first to report."""
     rows = await tx.rows(FINISH, page_ids=list(search.page_ids))
     return tuple(sorted(row.page_id for row in rows))
+
+
+async def report(
+    tx: "Tx", search: Search, findings: "Findings", event: type[RequestsRedacted | DeliveriesRedacted]
+) -> None:
+    """Close a search, and tell what came of it as such an event."""
+    pages = await finish(tx, search)
+    if pages and search.request_id != NOBODY:
+        told = {"page_ids": pages, "searched": findings.searched, "removed": findings.removed}
+        tx.publish(event.model_validate({"request_id": search.request_id, **told}))
 
 
 async def clean_all(transaction: Transactions, search: Search, findings: Findings) -> None:

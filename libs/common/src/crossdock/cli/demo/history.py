@@ -13,7 +13,6 @@ from crossdock.cli.demo.sandbox import Sandbox, SandboxOrder, Shop
 
 OLD_ORDERS = 6
 SHIPPED_SECONDS = 45.0
-ENDED_SECONDS = 100.0
 
 
 class History:

@@ -148,7 +148,3 @@ class Runs:
     def lanes(self) -> Sequence[str]:
         """The lanes, each once, in the order of the kinds."""
         return tuple(dict.fromkeys(kind.lane for kind in self.kinds))
-
-    def of_lane(self, lane: str) -> Sequence[str]:
-        """The names of the kinds of a lane."""
-        return [kind.name for kind in self.kinds if kind.lane == lane]
