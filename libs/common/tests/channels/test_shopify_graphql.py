@@ -7,6 +7,8 @@ from crossdock.channels.model import CanonicalOrder
 from crossdock.channels.shopify import connector
 from crossdock.channels.shopify.graphql import order_from_node
 
+SHIPPING = {"title": "Express", "code": "EXP-1", "source": "carrier"}
+
 
 def money(amount: str) -> dict[str, Any]:
     return {"shopMoney": {"amount": amount, "currencyCode": "USD"}}
@@ -45,6 +47,7 @@ def node(**more: Any) -> dict[str, Any]:
         "displayFulfillmentStatus": "UNFULFILLED",
         "totalPriceSet": money("13.5"),
         "totalShippingPriceSet": money("0.0"),
+        "shippingLines": {"nodes": [SHIPPING | {"originalPriceSet": money("0.0"), "isRemoved": False}]},
         "fulfillments": [],
         "refunds": [],
     } | more
@@ -61,6 +64,7 @@ REST = {
     "total_price": "13.50",
     "total_tip_received": "3.0",
     "total_shipping_price_set": {"shop_money": {"amount": "0.00", "currency_code": "USD"}},
+    "shipping_lines": [SHIPPING | {"price": "0.00", "is_removed": False}],
     "line_items": [
         {
             "id": 1,
@@ -91,6 +95,7 @@ def test_a_tip_that_graphql_does_not_mark_is_the_tip_that_rest_counts() -> None:
     (rest,) = connector.parse("orders/updated", json.dumps(REST).encode())
     assert isinstance(rest, CanonicalOrder)
     assert repr(order_from_node(node(), [line(1, "Crate", "10.5"), tip])) == repr(rest)
+    assert (rest.service, rest.service_code, rest.service_source) == ("Express", "EXP-1", "carrier")
     totals = rest.totals
     assert (str(totals.lines), str(totals.tips), str(totals.difference)) == ("10.50", "3.00", "0.00")
 

@@ -37,12 +37,13 @@ RULES = {
     "held_waits": "true or false",
     "test_orders": "true or false",
     "cancel_statuses": "a list of the channel's financial or fulfillment statuses, in lower case",
-    "mapping": "an object with note, phone, email, company and attributes",
+    "mapping": "an object with note, phone, email, company, attributes and service",
     "mapping.note": "note, attribute:<name> or off",
     "mapping.phone": "address, attribute:<name> or off",
     "mapping.email": "order or off",
     "mapping.company": "address or off",
     "mapping.attributes": "all, order or off",
+    "mapping.service": "title, code, source or off",
     "retention_days": "a whole number of days from 1 to 3650, or null to keep them indefinitely",
 }
 """What each setting must be, as the sentence about a wrong one ends."""
@@ -92,6 +93,7 @@ class SourcesDocument(BaseModel):
     email: Literal["order", "off"] = "order"
     company: Literal["address", "off"] = "address"
     attributes: Literal["all", "order", "off"] = "all"
+    service: Literal["title", "code", "source", "off"] = "title"
 
 
 class PolicyDocument(BaseModel):

@@ -100,6 +100,7 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
             for r in order.refunds
         ),
         recipient=recipient_document(order.recipient),
+        services={"code": order.service_code, "source": order.service_source},
     )
 
 

@@ -76,6 +76,7 @@ async def test_a_change_of_what_somebody_else_changed_meanwhile_is_refused(api: 
         ("mapping.note", "attribute:nul\u0000"),
         ("mapping.note", "somewhere"),
         ("mapping.phone", "attribute:"),
+        ("mapping.service", "carrier"),
         ("retention_days", -1),
     ],
 )

@@ -192,6 +192,36 @@ def test_the_mapping_fills_fields_from_where_it_says() -> None:
     assert step.recipient == {}
 
 
+SHIPPING = {"code": "EXP-1", "source": "carrier"}
+
+
+def sold_as(title: str, mapping: Sources, known: Snapshot | None = None, minutes: int = 0) -> Snapshot:
+    """The state that is kept when a channel tells this title, and the code and source above (none without a title)."""
+    new = replace(SOURCE, service=title, updated_at=NOON + timedelta(minutes=minutes))
+    order = Order(terms=under(mapping=mapping))
+    step = fold.take_snapshot(order, known, GUEST, Arrival(new, {}, (), GUEST, SHIPPING if title else {}))
+    assert step.source is not None
+    return step.source
+
+
+@pytest.mark.parametrize(
+    ("source", "told"), [("title", "Express"), ("code", "EXP-1"), ("source", "carrier"), ("off", "")]
+)
+def test_the_shipping_that_the_buyer_asked_for_is_told_as_the_policy_maps_it(source: str, told: str) -> None:
+    kept = sold_as("Express", Sources(service=source))
+    assert kept.service == told
+    assert source_of(orjson.loads(orjson.dumps(source_document(kept), default=str))) == kept
+    silent = sold_as("", Sources(service=source), kept, minutes=1)
+    assert silent.service == told, "a state that is silent of it takes nothing back"
+
+
+def test_another_mapping_of_the_shipping_takes_back_what_the_old_one_told() -> None:
+    kept = sold_as("Express", Sources())
+    assert sold_as("Express", Sources(service="off"), kept, minutes=1).service == ""
+    assert sold_as("", Sources(service="code"), kept, minutes=1).service == ""
+    assert mapped({"email": "person@example.com"}, Sources(service="off")) == {"email": "person@example.com"}
+
+
 # ------------------------------------------------------------------ going live
 def test_going_live_takes_what_was_chosen_and_leaves_out_the_rest() -> None:
     observing = replace(under(), observing="Shop")

@@ -137,7 +137,8 @@ class CanonicalOrder:
 
     `paid` says whether the channel's financial status lets it ship; `financial_status` is the channel's own word.
     `ship_by`, `deliver_by` and `service` (the shipping the buyer asked for) are None or blank where this payload is
-    silent, which takes back nothing that another payload said.
+    silent, which takes back nothing that another payload said. `service_code` is the rate's code, `service_source` who
+    computed the rate; both may be blank.
     """
 
     external_id: str
@@ -158,6 +159,8 @@ class CanonicalOrder:
     ship_by: datetime | None = None
     deliver_by: datetime | None = None
     service: str = ""
+    service_code: str = ""
+    service_source: str = ""
     fulfillment_status: str = ""
     """The channel's own word: `unfulfilled` (or blank), `partial`, `fulfilled`, `restocked`."""
     routing: CanonicalRouting | None = None

@@ -40,7 +40,7 @@ def keeping(old: Snapshot | None, new: Snapshot) -> Snapshot:
         new,
         ship_by=new.ship_by or old.ship_by,
         deliver_by=new.deliver_by or old.deliver_by,
-        service=new.service or old.service,
+        service=new.service or (old.service if new.service_from == old.service_from else ""),
     )
 
 

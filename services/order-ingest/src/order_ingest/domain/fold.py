@@ -28,7 +28,7 @@ from order_ingest.domain.order import (
     Snapshot,
     Tracking,
 )
-from order_ingest.domain.policy import mapped
+from order_ingest.domain.policy import TITLE, mapped
 
 StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.held", "order.released"]
 
@@ -104,11 +104,15 @@ def take_snapshot(order: Order, old: Snapshot | None, known: Recipient | None, n
 
 
 def admitted(order: Order, new: Arrival) -> Arrival:
-    """What may be kept of what a channel says: of the personal data what the policy maps, and none once the order is
-    redacted."""
+    """What may be kept of what a channel says: the shipping from where the policy maps it; of the personal data what
+    the policy maps, and none once the order is redacted."""
+    sources = order.terms.policy.mapping
+    if sources.service != TITLE:
+        service = new.services.get(sources.service, "")
+        new = replace(new, snapshot=replace(new.snapshot, service=service, service_from=sources.service))
     if order.redacted:
         return replace(new, recipient={}, snapshot=replace(new.snapshot, addressed=False))
-    recipient = mapped(new.recipient, order.terms.policy.mapping)
+    recipient = mapped(new.recipient, sources)
     return new if recipient is new.recipient else replace(new, recipient=recipient)
 
 

@@ -42,7 +42,8 @@ class Snapshot:
     """An order as its channel told it at `updated_at`. `totals` are amounts as texts, shown and not reasoned about.
 
     `ship_by`, `deliver_by` and `service` are kept from an earlier state where a newer one is silent of them; `routing`
-    is None where the channel was not asked to which locations it assigns the order.
+    is None where the channel was not asked to which locations it assigns the order. `service_from` says which field of
+    the channel filled `service`.
     """
 
     updated_at: datetime
@@ -62,6 +63,7 @@ class Snapshot:
     service: str = ""
     fulfillment_status: str = ""
     routing: Routing | None = None
+    service_from: str = "title"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +81,14 @@ class Refund:
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A snapshot with what travels beside it: units the channel says have shipped, refunds, the recipient."""
+    """A snapshot with what travels beside it: units the channel says have shipped, refunds, the recipient, and (besides
+    the title) what else may fill the snapshot's `service`."""
 
     snapshot: Snapshot
     fulfilled: Units
     refunds: tuple[Refund, ...]
     recipient: Recipient
+    services: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ under which an order is taken as its channel tells it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +14,7 @@ PAID = "paid"
 ANYWHERE = "*"
 """Among the expected currencies: every location that has no entry of its own."""
 OFF = "off"
+TITLE = "title"
 ATTRIBUTE = "attribute:"
 """A source that begins so is the custom attribute with the name that follows."""
 
@@ -22,13 +23,14 @@ ATTRIBUTE = "attribute:"
 class Sources:
     """Which field of the channel fills which field of the order; `off` leaves it empty. A note or a phone may come from
     a custom attribute (`attribute:Name`); `attributes` are those of the order and its lines (`all`), of the order alone
-    (`order`), or none."""
+    (`order`), or none. The shipping that the buyer asked for is told by the rate's title, code or source."""
 
     note: str = "note"
     phone: str = "address"
     email: str = "order"
     company: str = "address"
     attributes: str = "all"
+    service: str = TITLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +99,7 @@ def policy_of(document: Mapping[str, Any]) -> Policy:
 
 def mapped(recipient: Mapping[str, Any], sources: Sources) -> Mapping[str, Any]:
     """A recipient with the fields that the policy wants, filled from where it says."""
-    if sources == STANDARD.mapping:
+    if replace(sources, service=TITLE) == STANDARD.mapping:
         return recipient
     found = dict(recipient)
     address = dict(found.get("address") or {})

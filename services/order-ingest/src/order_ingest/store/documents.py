@@ -21,6 +21,7 @@ from order_ingest.domain.order import (
     Tracking,
     Verdict,
 )
+from order_ingest.domain.policy import TITLE
 from order_ingest.domain.routing import Route, Routing, Shipped
 
 Document = Mapping[str, Any]
@@ -46,6 +47,7 @@ def source_document(source: Snapshot) -> dict[str, Any]:
         "ship_by": source.ship_by,
         "deliver_by": source.deliver_by,
         "service": source.service,
+        "service_from": source.service_from,
     }
 
 
@@ -69,6 +71,7 @@ def source_of(document: Document) -> Snapshot:
         service=document.get("service", ""),
         fulfillment_status=document.get("fulfillment_status", ""),
         routing=_routing(document.get("routing")),
+        service_from=document.get("service_from", TITLE),
     )
 
 

@@ -102,6 +102,8 @@ def _line(line: Node) -> dict[str, Any]:
 def _shipping_line(line: Node) -> dict[str, Any]:
     return {
         "title": line.get("title"),
+        "code": line.get("code"),
+        "source": line.get("source"),
         "price": _shop(line.get("originalPriceSet")),
         "discounted_price": _shop(line.get("discountedPriceSet")),
         "is_removed": line.get("isRemoved"),

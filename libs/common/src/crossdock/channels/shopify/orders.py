@@ -63,6 +63,7 @@ def _order_of(payload: Mapping[str, Any]) -> CanonicalOrder:
     lines, refunds = _lines_and_refunds(payload, items, currency)
     totals = totals_of(payload, items, lines, currency)
     status = text(payload.get("financial_status"), 50).lower()
+    shipping = _shipping(payload)
     return CanonicalOrder(
         external_id=external_id,
         number=_number(payload, external_id),
@@ -80,15 +81,17 @@ def _order_of(payload: Mapping[str, Any]) -> CanonicalOrder:
         tags=_tags(payload.get("tags")),
         source=text(payload.get("source_name"), 100),
         ship_by=moment(payload.get("fulfill_by"), "fulfill_by"),
-        service=_service(payload),
+        service=text(shipping.get("title"), 255).strip(),
+        service_code=text(shipping.get("code"), 255).strip(),
+        service_source=text(shipping.get("source"), 255).strip(),
         fulfillment_status=text(payload.get("fulfillment_status"), 50).lower() or "unfulfilled",
     )
 
 
-def _service(payload: Mapping[str, Any]) -> str:
-    """The shipping that the buyer chose: the title of the first shipping line that still stands."""
+def _shipping(payload: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The shipping that the buyer chose: the first shipping line that still stands."""
     lines = records(payload.get("shipping_lines"), "shipping_lines")
-    return next((text(line.get("title"), 255).strip() for line in lines if not line.get("is_removed")), "")
+    return next((line for line in lines if not line.get("is_removed")), {})
 
 
 def _id_of(thing: Mapping[str, Any]) -> str | None:
