@@ -74,14 +74,18 @@ def test_messages_that_cannot_be_decoded_are_parked_and_the_others_go_on(world: 
 
 
 def test_a_message_that_always_fails_is_parked_after_its_attempts_and_the_others_go_on(world: World) -> None:
-    """Postgres refuses a NUL in a text; nothing before the handler's own statement can know."""
+    """Postgres refuses a NUL in a text; nothing before the handler's own statement can know. It waits among
+    forty others in the queue, so that a consumer takes them together."""
+    system = world.system
     event = matched(1, **{"NUL\0NUL": 1})
     failing = outgoing(event, source="test", cause=None, traceparent=None)
     properties = {"message_id": str(failing.message_id), "type": failing.type}
-    with world.started_with("inventory", program=("-m", "crossdock.testing.altered", "=quick-retries")):
-        with world.selling(40, per_second=20) as traffic:
-            time.sleep(1)
+    with world.started_with("inventory", alteration="=quick-retries"):
+        system.stop("inventory", hold=True)
+        with world.selling(40, per_second=40) as traffic:
+            time.sleep(0.8)
             world.publish("inventory.reserve-stock", properties, failing.body)
+        system.release("inventory")
         verdict = world.settle(traffic)
         assert (verdict.applied, verdict.lost, verdict.duplicated) == (40, 0, 0), verdict
         end = time.monotonic() + 20
@@ -92,7 +96,7 @@ def test_a_message_that_always_fails_is_parked_after_its_attempts_and_the_others
 
 def test_a_message_that_kills_the_process_is_found_and_parked_and_the_others_go_on(world: World) -> None:
     system = world.system
-    system.configure("order-ingest", ("-m", "crossdock.testing.altered", "=deadly-messages"))
+    system.configure("order-ingest", world.altered("=deadly-messages"))
     system.stop("order-ingest", hold=True)
     traffic = Traffic()
     for n, order in enumerate(world.prepare(30)):

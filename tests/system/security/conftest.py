@@ -4,8 +4,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
-from urllib.parse import quote, urlsplit
 
 import httpx
 import pytest
@@ -14,10 +12,8 @@ from crossdock.cli.stack import SERVICES
 from crossdock.local.servers import Broker
 from crossdock.testing.market import Market
 from crossdock.testing.shared import shared_system
+from crossdock.testing.subscriber import Subscriber
 from crossdock.testing.system import System
-
-HEARD = "overheard"
-"""A queue of the test that gets every message of the public exchange."""
 
 
 @dataclass
@@ -27,6 +23,7 @@ class Guarded:
     system: System
     market: Market
     folder: Path
+    subscriber: Subscriber
     errors: list[str] = field(default_factory=list)
 
     @property
@@ -58,32 +55,13 @@ class Guarded:
             httpx.get(f"{self.system.stack.url(name)}/metrics", timeout=10, trust_env=False).text for name in SERVICES
         )
 
-    def listen(self) -> None:
-        """From now on keep every message of the public exchange."""
-        self._broker("PUT", f"queues/{self._vhost}/{HEARD}", {"durable": True})
-        self._broker("POST", f"bindings/{self._vhost}/e/events/q/{HEARD}", {"routing_key": "#"})
-
-    def heard(self) -> str:
-        """Every message of the public exchange since `listen`: properties, headers and body."""
-        asked = {"count": 100_000, "ackmode": "ack_requeue_true", "encoding": "auto"}
-        return str(self._broker("POST", f"queues/{self._vhost}/{HEARD}/get", asked).text)
-
-    @property
-    def _vhost(self) -> str:
-        return quote(urlsplit(self.system.stack.servers.broker.amqp_url).path.lstrip("/"), safe="")
-
-    def _broker(self, method: str, path: str, body: Any) -> httpx.Response:
-        url = f"{self.system.management_url}/api/{path}"
-        return httpx.request(method, url, json=body, timeout=30, trust_env=False).raise_for_status()
-
 
 @contextmanager
 def opened(folder: Path, postgres_url: str, broker: Broker) -> Iterator[Guarded]:
     """The whole system at work on the servers of this run, with one store, one warehouse, and every line logged."""
     with shared_system(folder, postgres_url, broker, {"LOG_LEVEL": "DEBUG"}) as system:
         market = Market(system.stack.gateway_url, system.stack.sandbox_url, system.stack.secret("api key"))
-        made = Guarded(system, market, folder)
-        made.listen()
+        made = Guarded(system, market, folder, Subscriber(system))
         market.open({"SHIRT-M": 1000, "MUG-BLUE": 1000})
         yield made
         market.close()

@@ -188,11 +188,11 @@ def places(guarded: Any) -> dict[str, str]:
         ask_wrongly(guarded)
         orders = [hub.get(f"/v1/orders/{one['name'].lstrip('#')}").text for one in made]
         orders += [hub.get("/v1/orders").text, hub.get("/v1/status").text]
-    eventually(lambda: "shipment.dispatched" in guarded.heard())
+    eventually(lambda: "shipment.dispatched" in guarded.subscriber.text())
     return {
         "the logs": guarded.logs(),
         "the API's errors": "\n".join(guarded.errors),
-        "the public events": guarded.heard(),
+        "the public events": guarded.subscriber.text(),
         "the reasons of parked messages": why_parked(guarded)[1],
         "the metrics": guarded.metrics(),
         "the orders as operators see them": "\n".join(orders),

@@ -101,6 +101,17 @@ def without_isolation() -> None:
     batch.BatchProcessor._run_again_after_accidents = all_or_nothing
 
 
+def without_parking() -> None:
+    """What cannot be handled is tried until it can, and the queue waits behind it."""
+    parked: Any = import_module("crossdock.messaging.parked")
+    failures: Any = import_module("crossdock.messaging.failures")
+
+    async def try_for_ever(*_: Any) -> None:
+        raise failures.Paused("a message cannot be handled")
+
+    parked.park = try_for_ever
+
+
 def without_marks() -> None:
     """Nobody remembers with which message a process died."""
     runner: Any = import_module("crossdock.messaging.runner")
@@ -203,6 +214,7 @@ MECHANISMS: dict[str, Callable[[], None]] = {
     "late-ack": without_late_ack,
     "pauses": without_pauses,
     "isolation": without_isolation,
+    "parking": without_parking,
     "marks": without_marks,
     "graceful-stop": without_graceful_stop,
     "settling-once": without_settling_once,

@@ -12,7 +12,7 @@ import asyncpg
 import httpx
 import orjson
 
-from crossdock.cli.stack import PACKAGES
+from crossdock.cli.stack import PACKAGES, SERVICES
 from crossdock.messaging.topology import Management, ManagementAway
 from crossdock.testing.market import Market, Sold, Traffic
 from crossdock.testing.system import System
@@ -42,6 +42,22 @@ STOCK = """
          USING (sku)
 """
 UNSETTLED = "SELECT state, count(*) FROM fulfillment.write_back WHERE state <> 'done' GROUP BY state"
+TABS = """
+    SELECT channel_id, status, coalesce(c.orders, 0) AS counted, coalesce(o.orders, 0) AS orders
+    FROM (SELECT channel_id, status, sum(orders) AS orders
+          FROM (SELECT channel_id, status, orders FROM order_ingest.order_count
+                UNION ALL SELECT channel_id, status, orders FROM order_ingest.order_count_delta) AS both_
+          GROUP BY channel_id, status) AS c
+    FULL JOIN (SELECT channel_id, status, count(*) AS orders FROM order_ingest.orders GROUP BY channel_id, status) AS o
+         USING (channel_id, status)
+    WHERE coalesce(c.orders, 0) <> coalesce(o.orders, 0)
+"""
+"""Tabs that show another number than there are orders."""
+TOLD_AGAIN = """
+    SELECT order_id, kind, count(*) - 1 AS again FROM order_ingest.timeline
+    WHERE cause IS NOT NULL GROUP BY order_id, kind, sentence, cause HAVING count(*) > 1
+"""
+"""What a timeline says more than once because of one and the same message."""
 PARKED = " UNION ALL ".join(
     f"SELECT '{schema}' AS schema, handler, reason FROM {schema}.parked_message WHERE state = 'parked'"  # noqa: S608
     for schema in SCHEMAS
@@ -92,6 +108,8 @@ class Books:
     parcels: Counter[str] = field(default_factory=Counter)
     told: dict[str, Counter[str]] = field(default_factory=dict)
     fulfillments: Counter[str] = field(default_factory=Counter)
+    told_again: dict[str, Counter[str]] = field(default_factory=dict)
+    tabs: list[Any] = field(default_factory=list)
     stock: list[Any] = field(default_factory=list)
     reserved: Counter[str] = field(default_factory=Counter)
     parked: list[str] = field(default_factory=list)
@@ -111,7 +129,7 @@ def check(system: System, market: Market, traffic: Traffic, *, ends: Collection[
         applied=sum(f.applied for f in findings),
         lost=sum(f.lost for f in findings),
         duplicated=sum(f.duplicated for f in findings),
-        oversold=sum(max(0, row["reserved"] - row["on_hand"]) for row in books.stock),
+        oversold=sum(_oversold(books, row) for row in books.stock),
         parked=len(books.parked),
         left=sum(books.left.values()),
         wrong=(*(s for f in findings for s in f.sentences), *stock_wrong, *books.parked),
@@ -203,11 +221,21 @@ def _compare(books: Books, one: Sold, accepted: bool, ends: Collection[str]) -> 
         if units != wanted:
             sentences.append(f"{one.number}: {dict(units)} {what}, not {dict(wanted)}")
     extra += max(0, books.fulfillments[key] - books.parcels[key])
+    for kind, again in books.told_again.get(key, Counter()).items():
+        extra += again
+        sentences.append(f"{one.number}: its timeline tells {kind} {again} times too often")
     return _Finding(not (missing or extra), bool(missing), extra, tuple(sentences))
 
 
 def _end_of(one: Sold) -> Collection[str]:
     return SHIPPED if one.ships else ASKED
+
+
+def _oversold(books: Books, row: Any) -> int:
+    """Units of a SKU promised beyond those that are there, by the less favourable of two books each: what stock counts
+    itself, and what the orders hold; what stock counts, and what the ledger adds up to."""
+    promised = max(row["reserved"], books.reserved[row["sku"]])
+    return int(max(0, promised - min(row["on_hand"], row["moved"])))
 
 
 def _astray(books: Books) -> Iterable[str]:
@@ -216,6 +244,8 @@ def _astray(books: Books) -> Iterable[str]:
             yield f"{row['sku']}: {row['reserved']} reserved, but orders hold {books.reserved[row['sku']]}"
         if row["on_hand"] != row["moved"]:
             yield f"{row['sku']}: {row['on_hand']} on hand, but the ledger adds up to {row['moved']}"
+    for row in books.tabs:
+        yield f"the tab {row['status']} shows {row['counted']} orders, but there are {row['orders']}"
 
 
 async def _read(system: System, market: Market, sold: Sequence[Sold]) -> Books:
@@ -235,6 +265,10 @@ async def _read(system: System, market: Market, sold: Sequence[Sold]) -> Books:
         for row in await connection.fetch(LEDGER):
             if row["order_id"] in names:
                 books.ledger.setdefault(names[row["order_id"]], Counter())[row["sku"]] += int(row["units"])
+        for row in await connection.fetch(TOLD_AGAIN):
+            if row["order_id"] in names:
+                books.told_again.setdefault(names[row["order_id"]], Counter())[row["kind"]] += row["again"]
+        books.tabs = await connection.fetch(TABS)
         books.stock = await connection.fetch(STOCK)
         books.parked = [f"{r['schema']}.{r['handler']} parked: {r['reason']}" for r in await connection.fetch(PARKED)]
         books.left = await _left(connection, system.management)
@@ -280,7 +314,8 @@ async def _left(connection: "asyncpg.Connection[Any]", management: Management) -
         left[f"{row['schema']}.outbox"] = row["outbox"]
         left[f"{row['schema']}.scheduled"] = row["scheduled"]
     for name, depth in (await management.depths()).items():
-        left[name] = depth.ready + depth.unacked
+        if name.partition(".")[0] in SERVICES:  # a subscriber's queue is its own affair
+            left[name] = depth.ready + depth.unacked
     return {name: count for name, count in left.items() if count}
 
 

@@ -155,7 +155,7 @@ def network(scene: Scene, target: str) -> Iterator[None]:
 @contextmanager
 def clock(scene: Scene, target: str) -> Iterator[None]:
     """The clock of a service jumps ten minutes ahead, back, ten minutes behind, and back."""
-    with scene.world.started_with(target, program=("-m", "crossdock.testing.altered", "=jumping-clock")):
+    with scene.world.started_with(target, alteration="=jumping-clock"):
         time.sleep(2 * OUTAGE_SECONDS)
     yield
 

@@ -54,7 +54,7 @@ class System:
         self._bytecode = (folder / "tools").resolve().parent / "bytecode"
         self._children: dict[str, Child] = {}
         self._settings: dict[str, dict[str, str]] = {name: dict(TEST_SETTINGS.get(name, {})) for name in SERVICES}
-        self._programs: dict[str, tuple[str, ...]] = {}
+        self._programs: dict[str, tuple[str, ...]] = dict.fromkeys(SERVICES, ())
         self._normal = deepcopy((self._settings, self._programs))
         self._held: set[str] = set()
         self._ended: set[str] = set()

@@ -65,11 +65,12 @@ class Link:
 class World:
     """A system, a market, and words for what tests do with them."""
 
-    def __init__(self, system: System, market: Market, say: Callable[[str], None]) -> None:
+    def __init__(self, system: System, market: Market, say: Callable[[str], None], without: str = "") -> None:
         self.system = system
         self.market = market
         self.say = say
-        self.patience = checker.QUIET_SECONDS
+        self.patience = PATIENCE_WITHOUT if without else checker.QUIET_SECONDS
+        self._without = without
         self._unsold: list[Sold] = []
 
     def prepare(self, number: int) -> list[Sold]:
@@ -175,17 +176,21 @@ class World:
         finally:
             background.run(manager.__aexit__(None, None, None))
 
+    def altered(self, *alterations: str) -> tuple[str, ...]:
+        """The program of a service altered in these ways, beside what is left out of every service."""
+        return altered(self._without, *alterations)
+
     @contextmanager
-    def started_with(self, *names: str, program: tuple[str, ...] | None = None, **settings: str) -> Iterator[None]:
-        """Run services with other settings, or another program, while the body runs."""
+    def started_with(self, *names: str, alteration: str = "", **settings: str) -> Iterator[None]:
+        """Run services with other settings, or altered, while the body runs."""
         for name in names:
-            self.system.configure(name, program, **settings)
+            self.system.configure(name, self.altered(alteration), **settings)
         self.system.restart(*names)
         try:
             yield
         finally:
             for name in names:
-                self.system.configure(name, None if program is None else (), **dict.fromkeys(settings))
+                self.system.configure(name, self.altered(), **dict.fromkeys(settings))
             self.system.restart(*names)
 
 
@@ -195,10 +200,10 @@ def open_world(tools: Path, say: Callable[[str], None], ships: str = "*") -> Ite
     CROSSDOCK_TEST_WITHOUT names mechanisms to leave out, to see the promises fail: see `crossdock.testing.altered`."""
     with tempfile.TemporaryDirectory(prefix="crossdock-world-", ignore_cleanup_errors=True) as name:
         system = prepare(Path(name), tools, say)
-        if without := os.environ.get("CROSSDOCK_TEST_WITHOUT"):
-            for service in SERVICES:
-                system.configure(service, ("-m", "crossdock.testing.altered", without))
-            system.call_this_normal()
+        without = os.environ.get("CROSSDOCK_TEST_WITHOUT", "")
+        for service in SERVICES:
+            system.configure(service, altered(without))
+        system.call_this_normal()
         with ExitStack() as ending:
             ending.callback(system.end)
             system.begin()
@@ -206,10 +211,14 @@ def open_world(tools: Path, say: Callable[[str], None], ships: str = "*") -> Ite
             ending.callback(market.close)
             market.open(PLENTY)
             checker.wait_until_quiet(system, market, Traffic())
-            world = World(system, market, say)
-            if without:
-                world.patience = PATIENCE_WITHOUT
-            yield world
+            yield World(system, market, say, without)
+
+
+def altered(*alterations: str) -> tuple[str, ...]:
+    """The program of a service altered in these ways, by the names of `crossdock.testing.altered`; its own where there
+    are none."""
+    names = ",".join(filter(None, alterations))
+    return ("-m", "crossdock.testing.altered", names) if names else ()
 
 
 async def _sql(url: str, statements: Sequence[str]) -> list[Any]:
