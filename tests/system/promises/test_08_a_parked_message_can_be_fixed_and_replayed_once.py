@@ -12,28 +12,42 @@ from crossdock.testing.world import World
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 
-def test_a_corrected_message_replayed_by_many_at_once_has_one_effect(world: World) -> None:
+PEOPLE = 8
+
+
+def test_a_message_replayed_by_many_at_once_is_handled_once_and_once_corrected_has_one_effect(world: World) -> None:
     market = world.market
     [order] = world.prepare(1)
-    whole = orjson.loads(order.body)
-    market.post("orders/create", whole | {"line_items": "none"})
-    [parked] = _wait_for_one(world)
-    path = f"/v1/services/order-ingest/parked/{parked['id']}"
+    market.post("orders/create", orjson.loads(order.body) | {"line_items": "none"})
+    path = _parked_alone(world)
 
-    message = orjson.loads(market.call("GET", path)["body"])
+    replies = _replayed_by_many(world, path)
+    verdict = world.settle(Traffic([order]))
+    assert (verdict.applied, verdict.parked) == (0, 1), f"it was as wrong as before, and is parked again: {verdict}"
+    assert sorted(replies) == [204] + (PEOPLE - 1) * [409]
+
+    again = _parked_alone(world)
+    assert again != path
+    message = orjson.loads(market.call("GET", again)["body"])
     message["body"] = b64encode(order.body).decode()
-    market.call("PUT", f"{path}/body", {"body": orjson.dumps(message).decode()})
-    with ThreadPoolExecutor(8) as people:
-        replies = list(people.map(lambda _: market.status("POST", f"{path}/replay"), range(8)))
-    assert sorted(replies) == [204] + 7 * [409]
-
+    market.call("PUT", f"{again}/body", {"body": orjson.dumps(message).decode()})
+    replies = _replayed_by_many(world, again)
     traffic = Traffic([order], {order.external_id: 0.0})
     verdict = world.settle(traffic)
     assert verdict.ok, verdict
-    assert market.status("POST", f"{path}/replay") == 409
+    assert sorted(replies) == [204] + (PEOPLE - 1) * [409]
+    assert market.status("POST", f"{again}/replay") == 409
     assert world.settle(traffic).ok
 
 
-def _wait_for_one(world: World) -> list[dict[str, str]]:
+def _replayed_by_many(world: World, path: str) -> list[int]:
+    """What each of several people is answered who replay a message at the same moment."""
+    with ThreadPoolExecutor(PEOPLE) as people:
+        return list(people.map(lambda _: world.market.status("POST", f"{path}/replay"), range(PEOPLE)))
+
+
+def _parked_alone(world: World) -> str:
+    """The address of the one message that is parked."""
     world.wait_for(lambda: bool(world.parked("order-ingest")), "the message was not parked")
-    return world.parked("order-ingest")
+    [parked] = world.parked("order-ingest")
+    return f"/v1/services/order-ingest/parked/{parked['id']}"

@@ -10,7 +10,7 @@ import secrets
 import threading
 import time
 from base64 import b64encode
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -200,7 +200,8 @@ class Market:
         """Send webhooks while the body of the `with` runs; ends when every order was told.
 
         `per_second` is the rate; `times` how often each webhook is sent, in an order shuffled by `seed`; without
-        `again`, a webhook that was not answered 2xx is not sent a second time. `to` is the gateway's URL.
+        `again`, a webhook that was not answered 2xx is not sent a second time. `to` is the gateway's URL. `halt` is for
+        how many seconds every webhook stops in the middle of its body.
         """
         traffic = Traffic(list(orders))
         sending = self.background.begin(_send_all(to or self.gateway_url, traffic, **how))
@@ -269,7 +270,14 @@ class Market:
 
 
 async def _send_all(
-    url: str, traffic: Traffic, *, per_second: float = 60.0, times: int = 1, seed: int = 1, again: bool = True
+    url: str,
+    traffic: Traffic,
+    *,
+    per_second: float = 60.0,
+    times: int = 1,
+    seed: int = 1,
+    again: bool = True,
+    halt: float = 0.0,
 ) -> None:
     """Send at a fixed rate, whatever the answers do."""
     queue = [one for one in traffic.sold for _ in range(times)]
@@ -285,15 +293,23 @@ async def _send_all(
                     sent = {id(other) for other in queue[:n]}
                     traffic.sold = [other for other in traffic.sold if id(other) in sent]
                     break
-                sending.create_task(_send(client, traffic, one, again))
+                sending.create_task(_send(client, traffic, one, again, halt))
 
 
-async def _send(client: httpx.AsyncClient, traffic: Traffic, one: Sold, again: bool) -> None:
+async def _in_halves(body: bytes, halt: float) -> AsyncIterator[bytes]:
+    yield body[: len(body) // 2]
+    await asyncio.sleep(halt)
+    yield body[len(body) // 2 :]
+
+
+async def _send(client: httpx.AsyncClient, traffic: Traffic, one: Sold, again: bool, halt: float) -> None:
     end = time.monotonic() + (PATIENCE_SECONDS if again else 0.0)
     while True:
         traffic.requests += 1
         with suppress(httpx.TransportError):
-            reply = await client.post("/webhooks/shopify", content=one.body, headers=one.headers)
+            headers = {**one.headers, "content-length": str(len(one.body))}
+            content = _in_halves(one.body, halt) if halt else one.body
+            reply = await client.post("/webhooks/shopify", content=content, headers=headers)
             if reply.is_success:
                 traffic.accepted.setdefault(one.external_id, time.monotonic())
                 return
