@@ -217,14 +217,16 @@ def _compare(books: Books, one: Sold, accepted: bool, ends: Collection[str]) -> 
         sentences.append(f"{one.number} is {status}")
     for what, (wanted, units) in counted.items():
         missing += (wanted - units).total()
-        extra += (units - wanted).total()
+        extra += (units - Counter(one.units)).total()  # what an order that got stuck has is no more than was ordered
         if units != wanted:
             sentences.append(f"{one.number}: {dict(units)} {what}, not {dict(wanted)}")
-    extra += max(0, books.fulfillments[key] - books.parcels[key])
+    if (again := books.fulfillments[key] - books.parcels[key]) > 0:
+        extra += again
+        sentences.append(f"{one.number}: the store was told of {again} parcels too many")
     for kind, again in books.told_again.get(key, Counter()).items():
         extra += again
         sentences.append(f"{one.number}: its timeline tells {kind} {again} times too often")
-    return _Finding(not (missing or extra), bool(missing), extra, tuple(sentences))
+    return _Finding(not sentences, bool(missing), extra, tuple(sentences))
 
 
 def _end_of(one: Sold) -> Collection[str]:
