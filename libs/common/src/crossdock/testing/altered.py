@@ -69,14 +69,30 @@ async def _later(store: Any, *arguments: Any) -> None:
 
 def without_late_ack() -> None:
     """Messages are acknowledged when they are taken, not when their fate is committed."""
-    runner: Any = import_module("crossdock.messaging.runner")
-    settle = runner.BatchRunner._settle_all
+    stream: Any = import_module("crossdock.messaging.broker.stream")
+    take, acknowledge = stream.Stream.take, stream.Stream.ack_through
 
-    async def ack_first(self: Any, batch: Any) -> None:
-        await self._stream.ack_through(batch[-1])
-        await settle(self, batch)
+    async def take_and_acknowledge(self: Any, *how: Any) -> Any:
+        batch = await take(self, *how)
+        if batch:
+            await acknowledge(self, batch[-1])
+        return batch
 
-    runner.BatchRunner._settle_all = ack_first
+    async def nothing_is_left_to_acknowledge(*_: Any) -> None:
+        return None
+
+    stream.Stream.take, stream.Stream.ack_through = take_and_acknowledge, nothing_is_left_to_acknowledge
+
+
+def without_returns() -> None:
+    """The broker may drop what no queue takes."""
+    publishing: Any = import_module("crossdock.messaging.broker.publishing")
+    frames = publishing.publish_frames
+
+    def optional(message: Any, *, mandatory: bool, **how: Any) -> Any:
+        return frames(message, mandatory=mandatory and not message.exchange, **how)
+
+    publishing.publish_frames = optional
 
 
 def without_pauses() -> None:
@@ -212,6 +228,7 @@ MECHANISMS: dict[str, Callable[[], None]] = {
     "outbox": without_outbox,
     "commit": without_waiting_for_commit,
     "late-ack": without_late_ack,
+    "returns": without_returns,
     "pauses": without_pauses,
     "isolation": without_isolation,
     "parking": without_parking,
