@@ -120,7 +120,11 @@ class Books:
 def check(system: System, market: Market, traffic: Traffic, *, ends: Collection[str] = ()) -> Verdict:
     """Compare what was sent with what every party's books say. `ends` are the statuses in which orders may be, where
     that is not only what the warehouse's behaviour leads to."""
-    books = asyncio.run(_read(system, market, traffic.sold))
+    return judge(asyncio.run(_read(system, market, traffic.sold)), traffic, ends)
+
+
+def judge(books: Books, traffic: Traffic, ends: Collection[str] = ()) -> Verdict:
+    """What these books say of what was sent (pure)."""
     findings = [_compare(books, one, one.external_id in traffic.accepted, ends) for one in traffic.sold]
     stock_wrong = list(_astray(books))
     return Verdict(
