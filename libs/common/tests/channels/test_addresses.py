@@ -90,6 +90,28 @@ async def test_a_channel_inside_is_told_in_a_sentence_and_never_called(
     assert seen == []
 
 
+async def test_digits_of_another_script_write_an_address_as_well(inside: tuple[int, list[bytes]]) -> None:
+    """Names are normalised on their way to the wire: `１２７.０.０.１` becomes loopback."""
+    port, seen = inside
+    with pytest.raises(Permanent):
+        await get(f"http://１２７.０.０.１:{port}")
+    assert seen == []
+
+
+async def test_the_proxy_of_the_installation_may_be_inside_and_is_asked_instead(
+    inside: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port, seen = inside
+    resolving(monkeypatch, ["127.0.0.1"])
+    monkeypatch.setenv("http_proxy", f"http://proxy.internal.example:{port}")
+    assert (await get("http://store.example.com")).status == 200
+    assert seen[0].startswith(b"GET http://store.example.com/ HTTP/1.1")
+    monkeypatch.setenv("no_proxy", "store.example.com")
+    with pytest.raises(Permanent, match="private"):
+        await get("http://store.example.com")
+    assert len(seen) == 1
+
+
 async def test_a_name_that_resolves_inside_is_refused(
     inside: tuple[int, list[bytes]], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,6 @@ async def test_a_wrong_token_is_told_apart(sandbox: Sandbox, warehouse: ChannelA
         await connector.submit(ChannelAccess(warehouse.base_url, "old", {}), REQUEST)
 
 
-async def test_a_warehouse_that_cannot_be_reached_took_nothing() -> None:
+async def test_a_warehouse_that_cannot_be_reached_took_nothing(warehouse: ChannelAccess) -> None:
     with pytest.raises(Retryable):
         await connector.submit(ChannelAccess("http://127.0.0.1:9/3pl", "token", {}), REQUEST)

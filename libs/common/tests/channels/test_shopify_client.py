@@ -427,7 +427,9 @@ async def test_imports_leave_half_of_the_bucket_to_what_is_urgent(
     assert await shopify.fetch_order(store, "1") is None
 
 
-async def test_a_shop_that_cannot_be_reached_is_retryable_even_for_a_write(shopify: ShopifyConnector) -> None:
+async def test_a_shop_that_cannot_be_reached_is_retryable_even_for_a_write(
+    store: ChannelAccess, shopify: ShopifyConnector
+) -> None:
     nowhere = ChannelAccess("http://127.0.0.1:9", "token", {})
     with pytest.raises(Retryable):
         await shopify.client.execute(nowhere, "FulfillmentCreate", {"fulfillment": {}}, Purpose.TRACKING)

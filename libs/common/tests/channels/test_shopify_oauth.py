@@ -1,11 +1,13 @@
 """Shopify's OAuth against the sandbox, and what a callback must prove before it is believed."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from crossdock.channels import http
 from crossdock.channels.errors import AuthExpired, Permanent, RateLimited, Unknown
 from crossdock.channels.model import Refused
 from crossdock.channels.protocols import App, Approval, ChannelAccess
@@ -20,10 +22,11 @@ BACK = "https://hub.example.com/oauth/shopify/callback"
 
 
 @pytest.fixture
-def store(sandbox: Sandbox) -> ChannelAccess:
+async def store(sandbox: Sandbox) -> AsyncIterator[ChannelAccess]:
     sandbox.shop = SHOP
     sandbox.store(client_id="app-1")
-    return ChannelAccess(f"{sandbox.url}/shopify/{SHOP}", "", {})
+    yield ChannelAccess(f"{sandbox.url}/shopify/{SHOP}", "", {})
+    await http.close_client()
 
 
 def callback(secret: str = "secret", **changes: str) -> list[tuple[str, str]]:

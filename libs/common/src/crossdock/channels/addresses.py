@@ -7,11 +7,9 @@ Guards: the address that was checked is the one that is connected to; a name tha
 import asyncio
 import ipaddress
 import socket
-import time
-from collections.abc import Iterable
+from collections.abc import Collection
 
-import httpcore
-from httpcore import AsyncNetworkStream
+from aiohttp.abc import AbstractResolver, ResolveResult
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
@@ -45,9 +43,7 @@ def is_public(address: Address) -> bool:
 async def addresses_of(host: str, port: int) -> list[str]:
     """The addresses of a host that may be connected to, best first. Raises PrivateAddress, and OSError when the name
     is unknown."""
-    loop = asyncio.get_running_loop()
-    found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    every = list(dict.fromkeys(str(one[4][0]) for one in found))
+    every = await _resolved(host, port)
     if host.lower() in _private_hosts:
         return every
     public = [one for one in every if is_public(ipaddress.ip_address(one.partition("%")[0]))]
@@ -56,38 +52,52 @@ async def addresses_of(host: str, port: int) -> list[str]:
     return public
 
 
-class GuardedNetwork(httpcore.AsyncNetworkBackend):
-    """Connects where it may. Raises PrivateAddress before any packet leaves."""
+async def _resolved(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(one[4][0]) for one in found))
 
-    def __init__(self) -> None:
-        self._network = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> AsyncNetworkStream:
-        """A connection to the first address that answers; each has its share of the time that is left."""
-        end = time.monotonic() + (timeout or 60.0)
-        try:
-            async with asyncio.timeout(timeout):
-                left = await addresses_of(host, port)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except OSError:
-            raise httpcore.ConnectError("the host's name is unknown") from None
-        while True:
-            share = max(0.1, (end - time.monotonic()) / len(left))
-            address, *left = left
-            try:
-                return await self._network.connect_tcp(address, port, share, local_address, socket_options)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout):
-                if not left:
-                    raise
+def refuse_private(host: str) -> None:
+    """Raise PrivateAddress when the host is written as a number that is no public address: nobody resolves such."""
+    address = _written_out(host)
+    if address is not None and not is_public(address) and host.lower() not in _private_hosts:
+        raise PrivateAddress
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait."""
-        await self._network.sleep(seconds)
+
+def _written_out(host: str) -> Address | None:
+    try:
+        return ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        pass
+    try:
+        return ipaddress.IPv4Address(socket.inet_aton(host))  # `127.1` and `2130706433` are addresses too
+    except (OSError, ValueError):
+        return None
+
+
+class GuardedResolver(AbstractResolver):
+    """Resolves the names of hosts that may be called, and of the installation's own proxies. Raises PrivateAddress
+    before any packet leaves, and OSError when the name is unknown."""
+
+    def __init__(self, proxies: Collection[str]) -> None:
+        self._proxies = proxies
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
+    ) -> list[ResolveResult]:
+        """The addresses to try, best first."""
+        found = await _resolved(host, port) if host in self._proxies else await addresses_of(host, port)
+        return [
+            ResolveResult(
+                hostname=host,
+                host=address,
+                port=port,
+                family=socket.AF_INET6 if ":" in address else socket.AF_INET,
+                proto=socket.IPPROTO_TCP,
+                flags=socket.AI_NUMERICHOST,
+            )
+            for address in found
+        ]
+
+    async def close(self) -> None:
+        """Nothing is kept open."""

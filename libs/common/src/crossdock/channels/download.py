@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 
 from crossdock.channels import http
 from crossdock.channels.addresses import PrivateAddress
@@ -27,25 +27,25 @@ async def lines(
     http.checked_base_url(ChannelAccess(f"{parts.scheme}://{parts.netloc}", "", access.settings))
     headers = {"accept-encoding": "identity"} | ({"range": f"bytes={offset}-"} if offset else {})
     try:
-        async with http.client().stream("GET", url, headers=headers) as response:
-            if response.status_code == 416:
+        async with http.exchange("GET", url, headers=headers) as response:
+            if response.status == 416:
                 return
-            if response.status_code not in (200, 206):
-                raise Retryable(f"{who}'s file could not be downloaded (HTTP {response.status_code})")
-            skip = offset if response.status_code == 200 else 0
+            if response.status not in (200, 206):
+                raise Retryable(f"{who}'s file could not be downloaded (HTTP {response.status})")
+            skip = offset if response.status == 200 else 0
             async for found in _split(response, skip, offset - skip, longest, who):
                 yield found
     except PrivateAddress:
         raise Permanent(f"the address of {who}'s file is a private one", "private_address") from None
-    except (TimeoutError, httpx.HTTPError):
+    except (TimeoutError, *http.LOST):
         raise Retryable(f"the download of {who}'s file was interrupted") from None
 
 
 async def _split(
-    response: httpx.Response, skip: int, place: int, longest: int, who: str
+    response: aiohttp.ClientResponse, skip: int, place: int, longest: int, who: str
 ) -> AsyncGenerator[tuple[bytes, int], None]:
     rest = b""
-    chunks = response.aiter_bytes()
+    chunks = aiter(response.content.iter_chunked(http.CHUNK_BYTES))
     while True:
         async with asyncio.timeout(QUIET_SECONDS):
             chunk = await anext(chunks, None)

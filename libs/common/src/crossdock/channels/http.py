@@ -1,4 +1,4 @@
-"""HTTP to the outside for every connector: a few clients per event loop, distrusted addresses, typed failures.
+"""HTTP to the outside for every connector: one client per event loop, distrusted addresses, typed failures.
 
 Guards: a failure says whether the request may have reached the other side. What certainly did not is `Retryable`; a
 write that may have is `Unknown`.
@@ -7,30 +7,46 @@ write that may have is `Unknown`.
 import asyncio
 import ipaddress
 import ssl
-from collections import deque
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
+from urllib.request import getproxies, proxy_bypass
 from weakref import WeakKeyDictionary
 
-import httpcore
-import httpx
+import aiohttp
+import certifi
 import orjson
+from yarl import URL
 
-from crossdock.channels.addresses import GuardedNetwork, PrivateAddress
+from crossdock.channels.addresses import GuardedResolver, PrivateAddress, refuse_private
 from crossdock.channels.errors import Permanent, RateLimited, Retryable, Unknown
 from crossdock.channels.protocols import ChannelAccess
 
 CONNECT_SECONDS = 5.0
 TOTAL_SECONDS = 20.0
+IDLE_SECONDS = 5.0
+MAX_CONNECTIONS = 200
 MAX_RESPONSE_BYTES = 16 * 1024 * 1024
+CHUNK_BYTES = 64 * 1024
 
-POOLS = 8
-"""Clients that take turns. At every request httpcore 1.0 looks at each idle connection of a pool, and for each of them
-at all others: with 24 calls at once in one pool that was 40 % of the CPU."""
+NOT_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+"""No connection came about."""
 
-_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, deque[httpx.AsyncClient]] = WeakKeyDictionary()
+LOST = (aiohttp.ClientError, OSError)
+"""Whatever else goes wrong under way."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Client:
+    """Connections to the outside of one event loop; the proxies that the environment names, by scheme."""
+
+    session: aiohttp.ClientSession
+    proxies: dict[str, str]
+
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, _Client] = WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,47 +65,53 @@ class Answer:
             return None
 
 
-def client() -> httpx.AsyncClient:
-    """A client of the running event loop. It follows no redirects and reaches loopback without any proxy."""
+@asynccontextmanager
+async def exchange(
+    method: str, url: str, *, headers: Mapping[str, str], content: bytes | None = None
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    """Send one request to a public address and read its answer; follows no redirect, keeps no cookie.
+
+    Reaches loopback without any proxy. `url` is sent as it is: what must be quoted in it is. Raises PrivateAddress,
+    NOT_SENT, LOST, TimeoutError, and ValueError when no request can be made of it.
+    """
+    found = _client()
+    target = URL(url, encoded=True)
+    host = target.raw_host or ""
+    refuse_private(host)
+    proxy = None
+    if found.proxies and not _is_loopback(host) and not proxy_bypass(host):
+        proxy = found.proxies.get(target.scheme)
+    async with found.session.request(
+        method, target, headers=headers, data=content, proxy=proxy, allow_redirects=False
+    ) as response:
+        yield response
+
+
+def _client() -> _Client:
     loop = asyncio.get_running_loop()
     found = _clients.get(loop)
     if found is None:
-        trusted = httpx.create_ssl_context()
-        found = _clients[loop] = deque(_new_client(trusted) for _ in range(POOLS))
-    found.rotate()
-    return found[0]
-
-
-def _new_client(trusted: ssl.SSLContext) -> httpx.AsyncClient:
-    made = httpx.AsyncClient(
-        verify=trusted,
-        timeout=httpx.Timeout(TOTAL_SECONDS, connect=CONNECT_SECONDS),
-        follow_redirects=False,
-        mounts={"all://127.0.0.1": None, "all://localhost": None, "all://[::1]": None},
-    )
-    # Given as an argument, a transport would switch the proxies of the environment off.
-    made._transport = _GuardedTransport(trusted)
-    return made
-
-
-class _GuardedTransport(httpx.AsyncHTTPTransport):
-    """HTTP over connections that lead to public addresses only."""
-
-    def __init__(self, trusted: ssl.SSLContext) -> None:
-        super().__init__(verify=trusted)
-        self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=trusted,
-            max_connections=25,
-            max_keepalive_connections=5,
-            keepalive_expiry=5.0,
-            network_backend=GuardedNetwork(),
+        proxies = getproxies()
+        connector = aiohttp.TCPConnector(
+            limit=MAX_CONNECTIONS,
+            keepalive_timeout=IDLE_SECONDS,
+            resolver=GuardedResolver({urlsplit(proxy).hostname or "" for proxy in proxies.values()}),
+            use_dns_cache=False,
+            ssl=ssl.create_default_context(cafile=certifi.where()),
         )
+        session = aiohttp.ClientSession(
+            connector=connector,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS),
+        )
+        found = _clients[loop] = _Client(session, proxies)
+    return found
 
 
 async def close_client() -> None:
-    """Close the clients of the running event loop; to be called when a service stops."""
-    for one in _clients.pop(asyncio.get_running_loop(), ()):
-        await one.aclose()
+    """Close the connections of the running event loop; to be called when a service stops."""
+    if (found := _clients.pop(asyncio.get_running_loop(), None)) is not None:
+        await found.session.close()
 
 
 def checked_base_url(access: ChannelAccess) -> str:
@@ -135,28 +157,26 @@ async def call(
     `body` goes out as JSON; `write` says whether it may change something; `who` names the other side in sentences.
     The channel setting `timeout_seconds` bounds the whole exchange. Raises Retryable, Unknown, Permanent.
     """
-    url = checked_base_url(access) + path
+    url = checked_base_url(access) + path + ("" if query is None else f"?{urlencode(query)}")
     content = None if body is None else orjson.dumps(body)
     sent = {"accept": "application/json", **headers}
     if content is not None:
         sent["content-type"] = "application/json"
     seconds = _seconds_of(access)
     try:
-        async with (
-            asyncio.timeout(seconds),
-            client().stream(method, url, headers=sent, content=content, params=query) as response,
-        ):
-            return Answer(response.status_code, dict(response.headers), await _read(response, write, who))
+        async with asyncio.timeout(seconds), exchange(method, url, headers=sent, content=content) as response:
+            told = {name.lower(): value for name, value in response.headers.items()}
+            return Answer(response.status, told, await _read(response, write, who))
     except PrivateAddress:
         sentence = f"the address of {who} is a private one: name its host in the setting CROSSDOCK_PRIVATE_HOSTS"
         raise Permanent(sentence, "private_address") from None
-    except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError):
+    except NOT_SENT:
         raise Retryable(f"{who} could not be reached") from None
-    except (httpx.UnsupportedProtocol, httpx.InvalidURL, httpx.LocalProtocolError, UnicodeEncodeError):
+    except ValueError:
         raise Permanent(f"no request to {who} can be built: check base URL and token", "bad_request") from None
-    except (TimeoutError, httpx.TimeoutException):
+    except TimeoutError:
         raise _lost(f"{who} did not answer within {seconds:g} seconds", write) from None
-    except httpx.HTTPError:
+    except LOST:
         raise _lost(f"the connection to {who} was lost before it answered", write) from None
 
 
@@ -165,10 +185,10 @@ def _seconds_of(access: ChannelAccess) -> float:
     return float(told) if isinstance(told, int | float) and 0 < told <= 300 else TOTAL_SECONDS
 
 
-async def _read(response: httpx.Response, write: bool, who: str) -> bytes:
+async def _read(response: aiohttp.ClientResponse, write: bool, who: str) -> bytes:
     chunks: list[bytes] = []
     size = 0
-    async for chunk in response.aiter_bytes():
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
         size += len(chunk)
         if size > MAX_RESPONSE_BYTES:
             sentence = f"{who} answered with more than {MAX_RESPONSE_BYTES} bytes"
