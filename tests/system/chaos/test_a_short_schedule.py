@@ -8,7 +8,7 @@ import pytest
 from crossdock.testing.chaos import Step, play
 from crossdock.testing.world import World
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 SCHEDULE = (
     Step("kill", "inventory", 0.5, 1),
@@ -24,7 +24,7 @@ SCHEDULE = (
 
 
 def test_a_fixed_schedule_of_faults_loses_nothing_and_does_nothing_twice(world: World) -> None:
-    report = play(world, SCHEDULE, orders=1000, rate=10)
+    report = play(world, SCHEDULE, orders=2000, rate=10)
     world.say("\n".join(report.lines()))
     assert [one.step for one in report.played] == list(SCHEDULE)
     assert report.kills == 5

@@ -4,6 +4,11 @@ Every service dies at every step that it has: before the claim in the inbox, aft
 and after the ack, before and after publishing; and the dispatcher before and after it commits that it is sending, after
 it sent, and before it records the answer. Each death is a hard exit in the middle of traffic; the next life dies at the
 next step.
+
+Seen to fail with CROSSDOCK_TEST_WITHOUT=…
+outbox (events are in memory alone): of 505 orders 33 lost, with nothing left in outboxes and queues
+late-ack (acknowledged when taken): sent 720 accepted 720 applied 41 lost 679 duplicated 0 oversold 0 parked 0 left in
+queues 135 (a death takes its whole batch along; not quiet 45 s after the last order)
 """
 
 import time
@@ -38,8 +43,8 @@ def test_every_service_dies_at_every_step_and_every_order_ships(world: World) ->
         arm(name)
     system.on_death = arm_for_the_next_step
     system.restart(*STEPS)
-    with world.selling(800, per_second=8) as traffic:
-        end = time.monotonic() + 90
+    with world.selling(1000, per_second=8) as traffic:
+        end = time.monotonic() + 120
         while len(died) < len(DEATHS) and time.monotonic() < end:
             time.sleep(0.1)
         traffic.stop()

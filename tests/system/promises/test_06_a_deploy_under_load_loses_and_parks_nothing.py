@@ -2,6 +2,10 @@
 
 Every service is replaced as an orchestrator replaces it: the new process is ready before the old one gets SIGTERM, and
 senders reach whichever the load balancer leads to.
+
+Seen to fail without a graceful stop (CROSSDOCK_TEST_WITHOUT=graceful-stop): 16 webhooks got no answer, and 4 of their
+orders are in the hub nevertheless (sent 610 accepted 594 applied 598 lost 0 duplicated 0 oversold 0 parked 0 left in
+queues 0). What the other services had in hand was delivered again: a hard stop of these costs seconds, and no order.
 """
 
 import time

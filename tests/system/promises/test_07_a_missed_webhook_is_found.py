@@ -1,4 +1,8 @@
-"""Promise 7: a missed webhook is found: the store loses webhooks on their way, and polling finds the orders."""
+"""Promise 7: a missed webhook is found: the store loses webhooks on their way, and polling finds the orders.
+
+Seen to fail without polls (CROSSDOCK_TEST_WITHOUT=polls), with 4 of 120 webhooks dropped: sent 120 accepted 120
+applied 116 lost 4 duplicated 0 oversold 0 parked 0 left in queues 0.
+"""
 
 import time
 

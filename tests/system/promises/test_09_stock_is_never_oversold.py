@@ -1,4 +1,8 @@
-"""Promise 9: stock is never oversold, however many buyers meet at the last unit and whoever dies meanwhile."""
+"""Promise 9: stock is never oversold, however many buyers meet at the last unit and whoever dies meanwhile.
+
+Seen to fail without locks on stock (CROSSDOCK_TEST_WITHOUT=stock-locks): sent 150 accepted 150 applied 144 lost 6
+duplicated 0 oversold 12 parked 0 left in queues 6.
+"""
 
 import random
 import time
@@ -11,6 +15,9 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 ENDS = frozenset({"shipped", "on_hold"})
 SCARCE = {"LAST-A": 60, "LAST-B": 40, "LAST-C": 25}
+BATCH = 4
+"""Messages a batch: so few that both consumers always have some of the same SKUs in hand."""
+
 MORE = 30
 """Units of LAST-A that are counted when all seems sold."""
 
@@ -20,6 +27,8 @@ def test_two_consumers_that_die_share_the_last_units_and_sell_none_twice(world: 
     for sku, units in SCARCE.items():
         market.list_product(sku, units)
     orders = market.prepare(150, lambda _: _few(chance))
+    world.system.configure("inventory", BATCH_SIZE=str(BATCH))
+    world.system.restart("inventory")
     with world.system.one_more("inventory"):
         with world.selling(orders, per_second=60) as traffic:
             for _ in range(3):

@@ -2,6 +2,9 @@
 
 The warehouse takes a request sent twice for two requests, and the store takes a fulfillment sent twice for two. Both
 act and lose the reply, act after the caller gave up, never answer, or fail; the hub must look before it asks again.
+
+Seen to fail without looks (CROSSDOCK_TEST_WITHOUT=looks): sent 60 accepted 60 applied 52 lost 0 duplicated 68
+oversold 0 parked 0 left in queues 0.
 """
 
 import pytest
