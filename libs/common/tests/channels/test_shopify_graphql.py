@@ -1,6 +1,7 @@
 """What GraphQL words differently than REST still becomes the same order."""
 
 import json
+from datetime import UTC, datetime
 from typing import Any
 
 from crossdock.channels.model import CanonicalOrder
@@ -109,3 +110,23 @@ def test_a_digital_custom_line_is_no_tip() -> None:
 def test_fields_that_are_withheld_do_not_hurt() -> None:
     withheld = node(email=None, customer=None, shippingAddress=None, note=None)
     assert order_from_node(withheld, [line(1, "Crate", "13.5")]).recipient.address is None
+
+
+def promised(
+    status: str, ship_by: str | None, deliver_by: str | None = None, name: str | None = None
+) -> dict[str, Any]:
+    method = {"id": "gid://shopify/DeliveryMethod/1", "presentedName": name, "maxDeliveryDateTime": deliver_by}
+    return {"status": status, "fulfillBy": ship_by, "deliveryMethod": method}
+
+
+def test_the_earliest_promise_of_what_is_left_to_ship_is_the_orders() -> None:
+    parts = [
+        promised("CLOSED", "2026-11-20T00:00:00Z", "2026-11-21T00:00:00Z", "Gone"),
+        promised("OPEN", "2026-11-23T00:00:00Z", "2026-11-25T00:00:00Z", "Next day"),
+        promised("SCHEDULED", "2026-11-22T00:00:00Z"),
+        {"status": "OPEN", "fulfillBy": None, "deliveryMethod": None},
+    ]
+    order = order_from_node(node(fulfillmentOrders={"nodes": parts}), [line(1, "Crate", "13.5")])
+    assert order.ship_by == datetime(2026, 11, 22, tzinfo=UTC)
+    assert order.deliver_by == datetime(2026, 11, 25, tzinfo=UTC)
+    assert order.service == "Next day"

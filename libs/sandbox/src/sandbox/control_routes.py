@@ -35,6 +35,14 @@ class ScheduleBody(Body):
     location: str | None = None
 
 
+class PromiseBody(Body):
+    """By when to ship and to deliver, and of which location."""
+
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
+    location: str | None = None
+
+
 def routes(world: World) -> APIRouter:
     """The routes."""
     router = APIRouter(prefix="/_control/shopify")
@@ -76,6 +84,13 @@ def _merchant(world: World, router: APIRouter) -> None:
         store = store_in(world, shop)
         order = order_in(store, which)
         routing.schedule(world, store, order, body.at, _place(store, body.location))
+        return shown_order(store, order)
+
+    @router.post("/{shop}/orders/{which}/promise")
+    async def promise(shop: str, which: str, body: PromiseBody) -> dict[str, Any]:
+        store = store_in(world, shop)
+        order = order_in(store, which)
+        routing.promise(order, body.ship_by, body.deliver_by, _place(store, body.location))
         return shown_order(store, order)
 
     @router.post("/{shop}/orders/{which}/due")

@@ -117,6 +117,8 @@ def routing_of(routing: CanonicalRouting) -> Routing:
                 route.request,
                 route.due_at,
                 route.reasons,
+                route.ship_by,
+                route.deliver_by,
             )
             for route in routing.routes
             if route.state != "closed"
@@ -145,7 +147,9 @@ def recipient_document(recipient: CanonicalRecipient) -> Recipient:
 
 def mention_of(ref: OrderRef) -> Mention:
     """An order as a channel's list of changes names it."""
-    return Mention(ref.external_id, ref.updated_at, ref.financial_status, ref.cancelled, ref.total)
+    return Mention(
+        ref.external_id, ref.updated_at, ref.financial_status, ref.cancelled, ref.total, ref.ship_by, ref.deliver_by
+    )
 
 
 def match_of(event: MatchEvent) -> Match:

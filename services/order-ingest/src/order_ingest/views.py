@@ -106,6 +106,8 @@ def _routes(source: Snapshot | None) -> list[dict[str, Any]] | None:
             "state": route.state,
             "request": route.request,
             "due_at": route.due_at,
+            "ship_by": route.ship_by,
+            "deliver_by": route.deliver_by,
             "reasons": list(route.reasons),
             "units": dict(route.units),
         }

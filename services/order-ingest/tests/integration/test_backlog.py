@@ -85,6 +85,9 @@ async def test_a_window_is_brought_in_through_a_bulk_operation_and_webhooks_of_i
     bench: HandlerBench, context: Context, shop: Sandbox
 ) -> None:
     plain, refunded, shipped, part = (order(shop) for _ in range(4))
+    shop.settle()
+    for one in (plain, refunded):
+        shop.control(f"shopify/{shop.shop}/orders/{one['id']}/promise", {"ship_by": "2030-01-01T00:00:00Z"})
     line = str(refunded["line_items"][0]["id"])
     refund = {"lines": [{"line": line, "quantity": 1, "restock_type": "cancel"}], "webhooks": []}
     shop.control(f"shopify/{shop.shop}/orders/{refunded['id']}/refund", refund)
@@ -98,6 +101,8 @@ async def test_a_window_is_brought_in_through_a_bulk_operation_and_webhooks_of_i
               if row.type == OrderPlaced.type and isinstance(event := event_of(row), OrderPlaced)}  # fmt: skip
     assert wanted == {"#1001": 2, "#1002": 1, "#1003": 0, "#1004": 1}
     assert await status_of(bench, shipped["id"]) == "record_only"
+    dates = {row["number"]: row["ship_by"] and row["ship_by"].year for row in await bench.table("orders")}
+    assert dates == {"#1001": 2030, "#1002": 2030, "#1003": None, "#1004": None}
     assert "Brought in by an import of old orders" in await story_of(bench)
     published = len(bench.published)
     for one in (plain, refunded, shipped, part):

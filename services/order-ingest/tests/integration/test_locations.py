@@ -93,6 +93,20 @@ async def test_a_move_adds_and_removes_lines_although_its_webhook_names_no_order
     assert [line.wanted for line in updated.lines] == [1, 1]
 
 
+async def test_an_order_has_to_leave_when_our_part_of_it_has_to_whatever_another_location_promised(shop: Shop) -> None:
+    made = await shop.order(Main=2, Other=1)
+    for name, when in (("Main", "2030-01-02T00:00:00Z"), ("Other", "2030-01-01T00:00:00Z")):
+        shop.steer(made, "promise", location=name, ship_by=when, deliver_by=when)
+    await shop.work()
+    shown = (await shop.api.get(f"/orders/{made['name'].lstrip('#')}")).json()
+    assert (shown["ship_by"], shown["deliver_by"]) == ("2030-01-02T00:00:00Z", "2030-01-02T00:00:00Z")
+    assert {route["ship_by"] for route in shown["routes"]} == {"2030-01-01T00:00:00Z", "2030-01-02T00:00:00Z"}
+    shop.steer(made, "promise", location="Main", ship_by="2030-01-05T00:00:00Z")
+    await shop.hear(made, "rescheduled")
+    await shop.work()
+    assert (await shop.api.get(f"/orders/{made['name'].lstrip('#')}")).json()["ship_by"] == "2030-01-05T00:00:00Z"
+
+
 async def test_an_order_of_another_location_is_rejected_until_it_is_moved_to_ours(shop: Shop) -> None:
     made = await shop.order(Other=1)
     assert await shop.work() == []

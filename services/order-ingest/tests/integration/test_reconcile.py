@@ -8,6 +8,7 @@ from importlib import import_module
 from typing import Any
 from uuid import UUID
 
+import httpx
 import pytest
 from fastapi import FastAPI, Request, Response
 from ingest_examples import CHANNEL, configured, receive, status_of, story_of, webhook
@@ -142,6 +143,27 @@ async def test_a_missed_payment_in_the_second_of_the_order_itself_is_found(
     published = len(bench.published)
     await poll(context)
     assert len(bench.published) == published
+
+
+async def test_the_dates_that_no_webhook_tells_are_found_by_the_next_poll_and_the_order_is_late_by_them(
+    bench: HandlerBench, context: Context, api: httpx.AsyncClient, shop: Sandbox
+) -> None:
+    ship_by, deliver_by = (datetime.now(UTC).replace(microsecond=0) + timedelta(hours=n) for n in (-1, 48))
+    made = order(shop)
+    await receive(bench, webhook(made))
+    shop.settle()
+    dates = {"ship_by": ship_by.isoformat(), "deliver_by": deliver_by.isoformat()}
+    shop.control(f"shopify/{shop.shop}/orders/{made['id']}/promise", dates)
+    await poll(context)
+    shown = (await api.get("/orders/1001")).json()
+    assert [datetime.fromisoformat(shown[name]) for name in dates] == [ship_by, deliver_by]
+    assert [one["number"] for one in (await api.get("/orders", params={"tab": "late"})).json()["orders"]] == ["#1001"]
+    published = len(bench.published)
+    await poll(context)
+    await receive(bench, webhook(made))
+    again = (await api.get("/orders/1001")).json()
+    assert (again["ship_by"], again["timeline"]) == (shown["ship_by"], shown["timeline"])
+    assert len(bench.published) == published, "a date is no content"
 
 
 async def test_a_list_of_many_pages_is_read_to_its_end(

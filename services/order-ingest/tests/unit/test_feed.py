@@ -1,5 +1,6 @@
 """Which mentions of orders are news, and how far a list of changes counts as read."""
 
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -40,6 +41,13 @@ def test_two_states_of_one_second_are_told_apart_by_payment_cancellation_and_tot
 ) -> None:
     assert bool(news([mention(5, **told)], {"1": KNOWN}, START)) is is_news
     assert not news([mention(4, **told)], {"1": KNOWN}, START)
+
+
+@pytest.mark.parametrize("name", ["ship_by", "deliver_by"])
+def test_a_date_that_is_not_known_yet_is_news_and_another_one_is_left_to_a_read(name: str) -> None:
+    told = mention(5, **{name: at(60)})
+    assert news([told], {"1": KNOWN}, START)
+    assert not news([told], {"1": replace(KNOWN, **{name: at(90)})}, START)
 
 
 def test_an_unknown_order_is_news_once_unless_it_last_changed_before_the_channel_was_connected() -> None:

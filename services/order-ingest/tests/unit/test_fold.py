@@ -111,6 +111,20 @@ def test_what_is_no_content_is_stored_and_told_to_nobody() -> None:
         assert (step.taken, step.state, step.notes) == (True, None, ()), change
 
 
+def test_a_read_of_the_same_moment_adds_the_dates_that_its_webhook_is_silent_of_and_no_tie_is_seen() -> None:
+    later = NOON + timedelta(hours=5)
+    step = take(PLACED, told(ship_by=later))
+    assert (step.taken, step.state, step.notes, step.order.refetching) == (True, None, (), False)
+    assert step.source is not None
+    assert step.source.ship_by == later
+    assert take(Known(step.order, step.source), told()) == Step(step.order)
+
+
+def test_two_states_of_one_moment_that_promise_other_dates_are_read_again() -> None:
+    known = learn(PLACED, told(ship_by=NOON))
+    assert take(known, told(ship_by=NOON + timedelta(hours=1))).order.refetching
+
+
 def test_the_same_amount_written_differently_is_the_same_content() -> None:
     assert take(PLACED, told(1, total=Decimal("30.0"))).state is None
 

@@ -91,6 +91,8 @@ class CanonicalRoute:
     request: str = ""
     due_at: datetime | None = None
     reasons: tuple[str, ...] = ()
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -90,6 +90,8 @@ class OrderRef:
     financial_status: str | None = None
     cancelled: bool | None = None
     total: Decimal | None = None
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,7 @@ def relocate(world: World, store: Store, order: Order, location: int) -> None:
             for slot in one.lines
             if slot.remaining
         ]
-        made = FulfillmentOrder(store.ids.next(), order.id, location, one.method, lines)
+        made = one.part(store.ids.next(), location, lines)
         close(one)
         order.fulfillment_orders.append(made)
         store.fulfillment_orders[made.id] = made

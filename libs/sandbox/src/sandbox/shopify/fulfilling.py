@@ -141,7 +141,7 @@ def undo(world: World, store: Store, one: Fulfillment) -> None:
         owner.status, owner.updated_at = "OPEN" if whole else "IN_PROGRESS", second()
     for owner_id, lines in back.items():
         old = store.fulfillment_orders[owner_id]
-        new = FulfillmentOrder(store.ids.next(), order.id, old.location_id, old.method, lines)
+        new = old.part(store.ids.next(), old.location_id, lines)
         order.fulfillment_orders.append(new)
         store.fulfillment_orders[new.id] = new
     touch(world, order)

@@ -50,7 +50,7 @@ def move(world: World, store: Store, order: Order, location: int, quantities: di
                 moved.append(FulfillmentOrderLine(store.ids.next(), slot.line_id, count, count))
         if not moved:
             continue
-        made = FulfillmentOrder(store.ids.next(), order.id, location, one.method, moved)
+        made = one.part(store.ids.next(), location, moved)
         order.fulfillment_orders.append(made)
         store.fulfillment_orders[made.id] = made
         one.updated_at = second()
@@ -94,6 +94,12 @@ def schedule(world: World, store: Store, order: Order, at: datetime, location: i
     for one in open_ones(order, location):
         one.status, one.fulfill_at, one.updated_at = "SCHEDULED", at, second()
         tell(world, store, order, "rescheduled", {"fulfillment_order": named(one)})
+
+
+def promise(order: Order, ship_by: datetime | None, deliver_by: datetime | None, location: int | None) -> None:
+    """Set by when what is left has to leave and to arrive; Shopify tells no webhook of it."""
+    for one in open_ones(order, location):
+        one.fulfill_by, one.deliver_by, one.updated_at = ship_by, deliver_by, second()
 
 
 def make_due(world: World, store: Store, order: Order) -> None:

@@ -177,8 +177,22 @@ class FulfillmentOrder:
     request_status: str = "UNSUBMITTED"
     holds: list[dict[str, Any]] = field(default_factory=list)
     fulfill_at: datetime | None = None
+    fulfill_by: datetime | None = None
+    deliver_by: datetime | None = None
     created_at: datetime = field(default_factory=second)
     updated_at: datetime = field(default_factory=second)
+
+    def part(self, number: int, location_id: int, lines: list[FulfillmentOrderLine]) -> "FulfillmentOrder":
+        """A new one, with this id, for some of its units; what was promised of them still is."""
+        return FulfillmentOrder(
+            number,
+            self.order_id,
+            location_id,
+            self.method,
+            lines,
+            fulfill_by=self.fulfill_by,
+            deliver_by=self.deliver_by,
+        )
 
     @property
     def remaining(self) -> int:

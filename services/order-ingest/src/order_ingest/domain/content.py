@@ -9,6 +9,7 @@ from typing import Any
 
 from order_ingest.domain.order import Line, Snapshot, Units
 from order_ingest.domain.policy import STANDARD, Policy
+from order_ingest.domain.routing import promised
 
 
 def wanted_of(source: Snapshot, before_import: Units, policy: Policy = STANDARD) -> dict[str, int]:
@@ -42,6 +43,26 @@ def keeping(old: Snapshot | None, new: Snapshot) -> Snapshot:
         deliver_by=new.deliver_by or old.deliver_by,
         service=new.service or (old.service if new.service_from == old.service_from else ""),
     )
+
+
+def promising(source: Snapshot, policy: Policy) -> Snapshot:
+    """The state with the dates of our routes, where they are known: what another location promised is not ours."""
+    if source.routing is None:
+        return source
+    ship_by, deliver_by = promised(source.routing, policy)
+    return replace(source, ship_by=ship_by or source.ship_by, deliver_by=deliver_by or source.deliver_by)
+
+
+def promises_more(old: Snapshot, new: Snapshot) -> bool:
+    """Whether the new state promises what the old one is silent of."""
+    pairs = ((old.ship_by, new.ship_by), (old.deliver_by, new.deliver_by), (old.service, new.service))
+    return any(told and not kept for kept, told in pairs)
+
+
+def promises_else(old: Snapshot, new: Snapshot) -> bool:
+    """Whether two states promise other dates. Where routes are known, they alone say which dates are ours."""
+    pairs = ((old.ship_by, new.ship_by), (old.deliver_by, new.deliver_by))
+    return old.routing is None and any(told and kept and told != kept for kept, told in pairs)
 
 
 def meaning_of(source: Snapshot) -> tuple[Any, ...]:

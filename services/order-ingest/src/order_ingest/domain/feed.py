@@ -19,6 +19,8 @@ class Mention:
     financial_status: str | None = None
     cancelled: bool | None = None
     total: Decimal | None = None
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,8 @@ class Known:
     financial_status: str
     cancelled: bool
     total: Decimal
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,10 @@ def _is_news(mention: Mention, known: Known | None) -> bool:
         (mention.cancelled, known.cancelled),
         (mention.total, known.total),
     )
-    return any(told is not None and told != kept for told, kept in pairs)
+    if any(told is not None and told != kept for told, kept in pairs):
+        return True
+    promises = ((mention.ship_by, known.ship_by), (mention.deliver_by, known.deliver_by))
+    return any(told is not None and kept is None for told, kept in promises)  # webhooks are silent of them
 
 
 def advance(position: Position, mentions: Sequence[Mention], page: str | None, until: datetime) -> Position:

@@ -31,6 +31,8 @@ class Route:
     request: str = ""
     due_at: datetime | None = None
     reasons: tuple[str, ...] = ()
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,15 @@ def share_of(routing: Routing, policy: Policy) -> Share:
         to_ship=total(route.units for route in (ready or waiting)),
         held_back=() if ready else waiting,
         elsewhere=elsewhere,
+    )
+
+
+def promised(routing: Routing, policy: Policy) -> tuple[datetime | None, datetime | None]:
+    """By when our part has to leave and to arrive: the earliest that is promised of a route of ours."""
+    ours = [route for route in routing.routes if is_ours(route.location, route.serviced, policy)]
+    return (
+        min((route.ship_by for route in ours if route.ship_by is not None), default=None),
+        min((route.deliver_by for route in ours if route.deliver_by is not None), default=None),
     )
 
 

@@ -83,7 +83,8 @@ def _routing(document: Document | None) -> Routing | None:
 
 
 def _route(route: Document) -> Route:
-    return Route(**{**route, "due_at": _moment(route["due_at"]), "reasons": tuple(route["reasons"])})
+    times = {name: _moment(route.get(name)) for name in ("due_at", "ship_by", "deliver_by")}
+    return Route(**{**route, **times, "reasons": tuple(route["reasons"])})
 
 
 def _moment(text: str | None) -> datetime | None:

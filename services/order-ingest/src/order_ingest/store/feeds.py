@@ -33,7 +33,8 @@ KINDS = text("SELECT DISTINCT kind FROM channel WHERE connected")
 KNOWN = text("""
     SELECT external_id, CAST(source->>'updated_at' AS timestamptz) AS updated_at,
            source->>'financial_status' AS financial_status, CAST(source->>'cancelled' AS bool) AS cancelled,
-           CAST(source->>'total' AS numeric) AS total
+           CAST(source->>'total' AS numeric) AS total, ship_by,
+           CAST(source->>'deliver_by' AS timestamptz) AS deliver_by
     FROM orders
     WHERE channel_id = :channel_id AND external_id = ANY(CAST(:external_ids AS text[])) AND source IS NOT NULL
 """)
@@ -75,7 +76,12 @@ async def kinds(tx: Tx) -> list[str]:
 async def known(tx: Tx, channel_id: UUID, external_ids: Collection[str]) -> dict[str, Known]:
     """What is stored of a channel's orders; those without content are missing. Nothing is locked."""
     rows = await tx.rows(KNOWN, channel_id=channel_id, external_ids=list(external_ids))
-    return {row.external_id: Known(row.updated_at, row.financial_status, row.cancelled, row.total) for row in rows}
+    return {
+        row.external_id: Known(
+            row.updated_at, row.financial_status, row.cancelled, row.total, row.ship_by, row.deliver_by
+        )
+        for row in rows
+    }
 
 
 async def position(tx: Tx, channel_id: UUID) -> Position | None:

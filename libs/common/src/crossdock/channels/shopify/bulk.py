@@ -45,6 +45,13 @@ class Rows:
     end: int
     lines: list[dict[str, Any]] = field(default_factory=list)
     shipping: list[dict[str, Any]] = field(default_factory=list)
+    promises: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, row: dict[str, Any]) -> None:
+        """Take a row below it; a removed shipping line has no id."""
+        kind = str(row.get("id"))
+        of_kind = self.promises if "/FulfillmentOrder/" in kind else self.lines if "LineItem" in kind else self.shipping
+        of_kind.append(row)
 
 
 def search_of(query: BacklogQuery) -> str:
@@ -174,7 +181,7 @@ async def _rows(access: ChannelAccess, url: str, offset: int) -> AsyncGenerator[
                     yield current
                 current = Rows(row, end)
             elif current is not None and row["__parentId"] == current.node.get("id"):
-                (current.lines if "LineItem" in str(row.get("id")) else current.shipping).append(row)
+                current.add(row)
                 current.end = end
             else:
                 raise Permanent("Shopify's bulk file is not grouped by order: start the import again", "not_grouped")
@@ -186,7 +193,12 @@ async def _order(row: Rows, fetch: Fetch) -> CanonicalOrder | None:
     """The order of a row, read by itself where the file does not tell enough. Raises Bad and ChannelError."""
     if _needs_a_look(row.node):
         return await fetch(identifier(row.node.get("id"), "id") or "")
-    whole = {"shippingLines": {"nodes": row.shipping}, "fulfillments": _shipped(row), "refunds": []}
+    whole = {
+        "shippingLines": {"nodes": row.shipping},
+        "fulfillmentOrders": {"nodes": row.promises},
+        "fulfillments": _shipped(row),
+        "refunds": [],
+    }
     return order_from_node(row.node | whole, row.lines)
 
 

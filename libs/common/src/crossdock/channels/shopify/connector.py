@@ -42,6 +42,7 @@ from crossdock.channels.shopify import (
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient, asked_version
 from crossdock.channels.shopify.graphql import listings_from_node, order_from_node
+from crossdock.channels.shopify.promises import promise_of
 
 OVERLAP = timedelta(minutes=5)
 """How far a poll reaches back behind its watermark: the search index lags behind writes."""
@@ -253,12 +254,15 @@ def changed_since(since: datetime) -> str:
 
 def order_ref(node: Mapping[str, Any]) -> OrderRef:
     """An order as the list of changes tells it."""
+    promise = promise_of(node["fulfillmentOrders"]["nodes"])
     return OrderRef(
         id_of(node["id"]),
         time_of(node["updatedAt"]),
         financial_status=text(node["displayFinancialStatus"], 50).lower() or None,
         cancelled=bool(node["cancelledAt"]),
         total=Decimal(node["totalPriceSet"]["shopMoney"]["amount"]),
+        ship_by=moment(promise.ship_by, "fulfillBy"),
+        deliver_by=moment(promise.deliver_by, "maxDeliveryDateTime"),
     )
 
 

@@ -11,6 +11,7 @@ from crossdock.channels.model import CanonicalOrder, ListingSet
 from crossdock.channels.reading import identifier
 from crossdock.channels.shopify.orders import order_of
 from crossdock.channels.shopify.products import listings_of
+from crossdock.channels.shopify.promises import promise_of
 
 Node = Mapping[str, Any]
 
@@ -23,6 +24,7 @@ def order_from_node(node: Node, lines: Sequence[Node]) -> CanonicalOrder:
 def rest_order(node: Node, lines: Sequence[Node]) -> dict[str, Any]:
     """An OrderDetail node and all of its lines, REST-shaped."""
     customer = node.get("customer") or {}
+    promise = promise_of(_nodes(node.get("fulfillmentOrders")))
     return {
         "id": _id(node["id"]),
         "name": node.get("name"),
@@ -46,6 +48,9 @@ def rest_order(node: Node, lines: Sequence[Node]) -> dict[str, Any]:
         "total_shipping_price": _shop(node.get("totalShippingPriceSet")),
         "total_tax": _shop(node.get("totalTaxSet")),
         "total_price": _shop(node.get("totalPriceSet")),
+        "fulfill_by": promise.ship_by,
+        "deliver_by": promise.deliver_by,
+        "delivery_method": promise.service,
         "shipping_lines": [_shipping_line(line) for line in _nodes(node.get("shippingLines"))],
         "line_items": [_line(line) for line in lines],
         "fulfillments": [_fulfillment(one) for one in node.get("fulfillments") or ()],

@@ -13,6 +13,7 @@ from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.reading import identifier, moment
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient
+from crossdock.channels.shopify.promises import promise_of
 from crossdock.channels.shopify.shipments import with_all_lines
 from crossdock.channels.shopify.shipping import GONE
 
@@ -72,6 +73,7 @@ def routing_of(nodes: Sequence[Mapping[str, Any]], fulfillments: Sequence[Mappin
 def _route(node: Mapping[str, Any]) -> CanonicalRoute:
     location, serviced = _place((node.get("assignedLocation") or {}).get("location"))
     reasons = {str(hold["reason"]).lower().replace("_", " ") for hold in node.get("fulfillmentHolds") or ()}
+    promise = promise_of([node])
     return CanonicalRoute(
         route_id=identifier(node["id"], "id") or "",
         location=location,
@@ -83,6 +85,8 @@ def _route(node: Mapping[str, Any]) -> CanonicalRoute:
         request=str(node.get("requestStatus") or "").lower(),
         due_at=moment(node.get("fulfillAt"), "fulfillAt"),
         reasons=tuple(sorted(reasons)),
+        ship_by=moment(promise.ship_by, "fulfillBy"),
+        deliver_by=moment(promise.deliver_by, "maxDeliveryDateTime"),
     )
 
 
