@@ -80,6 +80,13 @@ def test_what_is_wrong_with_a_line_is_said(field: str, value: Any, what: str) ->
         ("placed_at", "2026-03-03", "is in the future"),
         ("placed_at", "21/11/2026", "is no date such as 2026-11-21"),
         ("placed_at", "0001-01-01T00:00+14:00", "is no date such as 2026-11-21"),
+        ("ship_by", "25/11/2026", "is no date such as 2026-11-21"),
+        ("ship_by", "1900-01-00", "is no date such as 2026-11-21"),
+        ("ship_by", "1970-01-01", "is before 2000, which looks like an empty date"),
+        ("ship_by", "2206-03-02", "is more than two years ahead"),
+        ("ship_by", "2026-02-27", "is before the order was placed"),
+        ("deliver_by", "2026-02-27", "is before the order was placed"),
+        ("service", "S" * 256, "is longer than 255 characters"),
         ("city", "", "is missing: the order ships"),
         ("note", "\x07", "holds a control character"),
     ],
@@ -103,6 +110,17 @@ def test_what_does_not_ship_needs_no_address() -> None:
 def test_times_are_utc_and_tomorrow_elsewhere_is_no_future() -> None:
     assert order(placed_at="2026-03-01T14:30+01:00").placed_at == datetime(2026, 3, 1, 13, 30, tzinfo=UTC)
     assert order(placed_at="2026-03-02").placed_at == NOW + timedelta(hours=12)
+
+
+def test_a_day_that_an_order_is_due_ends_at_midnight_and_a_time_is_that_time() -> None:
+    made = order(ship_by="2026-03-01", deliver_by="2026-03-05T18:00+01:00", service="Express")
+    assert made.ship_by == datetime(2026, 3, 1, 23, 59, 59, tzinfo=UTC)
+    assert (made.deliver_by, made.service) == (datetime(2026, 3, 5, 17, tzinfo=UTC), "Express")
+    assert (order().ship_by, order().deliver_by, order().service) == (None, None, "")
+
+
+def test_an_order_is_not_delivered_before_it_leaves() -> None:
+    assert judged(ship_by="2026-03-05", deliver_by="2026-03-04") == [("deliver_by", "is before ship_by")]
 
 
 def test_html_and_formulas_are_text() -> None:
@@ -131,7 +149,7 @@ def test_names_that_nothing_has_are_named_unless_they_are_odd() -> None:
 
 
 def test_the_template_names_every_column_once() -> None:
-    assert len({column.name for column in COLUMNS}) == len(COLUMNS) == 22
+    assert len({column.name for column in COLUMNS}) == len(COLUMNS) == 25
 
 
 def test_the_page_describes_every_column_as_the_validator_reads_it() -> None:

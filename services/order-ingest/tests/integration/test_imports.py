@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import random
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -286,6 +287,10 @@ async def test_the_template_is_a_file_that_can_be_taken(
     assert (found["state"], found["created"], found["ignored_columns"]) == ("finished", 1, [])
     [recorded] = told(bench, RecipientRecorded)
     assert recorded.recipient.address.city == "Sampletown"
+    [placed] = told(bench)
+    assert (str(placed.ship_by), placed.service) == ("2026-11-25 23:59:59+00:00", "Express")
+    [listed] = (await api.get("/orders", params={"sort": "due"})).json()["orders"]
+    assert (listed["number"], listed["ship_by"]) == ("PO-1001", "2026-11-25T23:59:59Z")
 
 
 # ------------------------------------------------------------------ one by one
@@ -298,8 +303,14 @@ ORDER = {
 
 
 async def test_an_order_is_typed_shown_and_cancelled(api: httpx.AsyncClient, bench: HandlerBench) -> None:
-    reply = await api.post("/orders", json=ORDER | {"shipping": 4.90})
+    today = datetime.now(UTC).date().isoformat()
+    dates = {"ship_by": today, "deliver_by": f"{today}T23:59:59.500Z", "service": "Courier"}
+    late = await api.post("/orders", json=ORDER | dates | {"deliver_by": f"{today}T23:00Z"})
+    assert (late.status_code, late.json()["message"]) == (422, "deliver_by is before ship_by.")
+    reply = await api.post("/orders", json=ORDER | dates | {"shipping": 4.90})
     assert reply.status_code == 201, reply.text
+    shown = (await api.get("/orders/T-1")).json()
+    assert [shown[name] for name in dates] == [f"{today}T23:59:59Z", f"{today}T23:59:59.500000Z", "Courier"]
     assert reply.json()["status"] == "matching"
     [event] = told(bench)
     assert (event.number, str(event.total.amount)) == ("T-1", "4.9")

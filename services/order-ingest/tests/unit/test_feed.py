@@ -45,9 +45,10 @@ def test_two_states_of_one_second_are_told_apart_by_payment_cancellation_and_tot
 
 @pytest.mark.parametrize("name", ["ship_by", "deliver_by"])
 def test_a_date_that_is_not_known_yet_is_news_and_another_one_is_left_to_a_read(name: str) -> None:
-    told = mention(5, **{name: at(60)})
-    assert news([told], {"1": KNOWN}, START)
-    assert not news([told], {"1": replace(KNOWN, **{name: at(90)})}, START)
+    date: dict[str, Any] = {name: at(60)}
+    other: dict[str, Any] = {name: at(90)}
+    assert news([mention(5, **date)], {"1": KNOWN}, START)
+    assert not news([mention(5, **date)], {"1": replace(KNOWN, **other)}, START)
 
 
 def test_an_unknown_order_is_news_once_unless_it_last_changed_before_the_channel_was_connected() -> None:

@@ -24,7 +24,10 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 """Spreadsheets and programs write an empty date as 1899, 1900 or 1970."""
 
 LATEST_AHEAD = timedelta(days=1)
-"""So far ahead a date may be: somewhere it is tomorrow already."""
+"""So far ahead an order may be placed: somewhere it is tomorrow already."""
+
+LATEST_DUE = timedelta(days=730)
+"""So far ahead an order may be due; more is taken for a slip of the pen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,9 @@ COLUMNS = (
     Column("order_number", "What you call the order; once per channel", required=True, limit=100, example="PO-1001"),
     Column("placed_at", "When it was placed, such as 2026-11-21 or 2026-11-21T14:30+01:00; UTC unless it says "
            "otherwise. Blank: when it was given", example="2026-11-21"),
+    Column("ship_by", "By when it has to leave; a day alone counts until it ends in UTC", example="2026-11-25"),
+    Column("deliver_by", "By when it has to arrive, likewise", example="2026-11-28"),
+    Column("service", "The shipping that was asked for, in your words", example="Express"),
     Column("currency", "ISO 4217 code of all amounts", required=True, example="EUR"),
     Column("sku", "The SKU, letter by letter", of_order=False, required=True, example="SHIRT-M"),
     Column("quantity", f"Units, 1 to {MAX_QUANTITY:,}", of_order=False, required=True, example="2"),
@@ -72,6 +78,7 @@ _UNREADABLE = "\ufffd"
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _ANY_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _WHOLE = re.compile(r"(-?\d{1,30})([.,]0{1,6})?", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d{2}-\d{2}|\d{8}", re.ASCII)
 _COMMA_AND_THREE = re.compile(r"\d{1,3},\d{3}", re.ASCII)
 _GROUPED_COMMA = re.compile(r"\d{1,3}(\.\d{3})+,\d{1,6}", re.ASCII)
 _GROUPED_POINT = re.compile(r"\d{1,3}(,\d{3})+\.\d{1,6}", re.ASCII)
@@ -97,10 +104,16 @@ def order_of(
     placed_at = form.read("placed_at", lambda value, name: _placed_at(value, name, now))
     currency = form.read("currency", _currency)
     shipping = form.read("shipping", _money)
+    ship_by = form.read("ship_by", lambda value, name: _due(value, name, now))
+    deliver_by = form.read("deliver_by", lambda value, name: _due(value, name, now))
     texts = {name: form.read(name, _text) for name in OF_ORDER if name not in _READ_OTHERWISE}
     country = form.read("country", _country)
     found = [_line_of(position, line) for position, line in enumerate(lines)]
-    faults = [*form.faults, *(fault for _, wrong in found for fault in wrong)]
+    faults = [
+        *form.faults,
+        *_date_faults(placed_at, ship_by, deliver_by),
+        *(fault for _, wrong in found for fault in wrong),
+    ]
     if not lines:
         faults.append(Fault(None, "lines", "are missing: an order has at least one"))
     if len(lines) > MAX_LINES:
@@ -129,6 +142,9 @@ def order_of(
         lines=made,
         recipient=_recipient(texts, country),
         source="manual",
+        ship_by=ship_by,
+        deliver_by=deliver_by,
+        service=texts["service"] or "",
     )
 
 
@@ -140,7 +156,7 @@ def unknown_fields(head: Mapping[str, Any], lines: Sequence[Mapping[str, Any]]) 
     return faults
 
 
-_READ_OTHERWISE = frozenset({"order_number", "placed_at", "currency", "shipping", "country"})
+_READ_OTHERWISE = frozenset({"order_number", "placed_at", "ship_by", "deliver_by", "currency", "shipping", "country"})
 
 
 class _Form:
@@ -193,6 +209,16 @@ def _line_of(position: int, values: Mapping[str, Any]) -> tuple[CanonicalLine | 
         tax=tax or Decimal(0),
     )
     return line, []
+
+
+def _date_faults(placed_at: datetime | None, ship_by: datetime | None, deliver_by: datetime | None) -> list[Fault]:
+    faults = []
+    if placed_at is not None and ship_by is not None and ship_by < placed_at:
+        faults.append(Fault(None, "ship_by", "is before the order was placed"))
+    start, what = (placed_at, "is before the order was placed") if ship_by is None else (ship_by, "is before ship_by")
+    if start is not None and deliver_by is not None and deliver_by < start:
+        faults.append(Fault(None, "deliver_by", what))
+    return faults
 
 
 def _address_faults(
@@ -260,17 +286,32 @@ def _key(value: Any, name: str) -> str:
 
 
 def _placed_at(value: Any, name: str, now: datetime) -> datetime:
-    text = _plain(value, name)
-    try:
-        found = moment(text, name)
-    except Bad:
-        raise Bad(name, "is no date such as 2026-11-21") from None
+    found = _date(value, name)
     if found is None:
         return now
-    if found < EARLIEST:
-        raise Bad(name, "is before 2000, which looks like an empty date")
     if found > now + LATEST_AHEAD:
         raise Bad(name, "is in the future")
+    return found
+
+
+def _due(value: Any, name: str, now: datetime) -> datetime | None:
+    found = _date(value, name)
+    if found is None:
+        return None
+    if _DAY.fullmatch(_plain(value, name)):
+        found += timedelta(days=1, seconds=-1)
+    if found > now + LATEST_DUE:
+        raise Bad(name, "is more than two years ahead")
+    return found
+
+
+def _date(value: Any, name: str) -> datetime | None:
+    try:
+        found = moment(_plain(value, name), name)
+    except Bad:
+        raise Bad(name, "is no date such as 2026-11-21") from None
+    if found is not None and found < EARLIEST:
+        raise Bad(name, "is before 2000, which looks like an empty date")
     return found
 
 
