@@ -126,7 +126,22 @@ def test_the_earliest_promise_of_what_is_left_to_ship_is_the_orders() -> None:
         promised("SCHEDULED", "2026-11-22T00:00:00Z"),
         {"status": "OPEN", "fulfillBy": None, "deliveryMethod": None},
     ]
-    order = order_from_node(node(fulfillmentOrders={"nodes": parts}), [line(1, "Crate", "13.5")])
+    order = order_from_node(node(shippingLines=None, fulfillmentOrders={"nodes": parts}), [line(1, "Crate", "13.5")])
     assert order.ship_by == datetime(2026, 11, 22, tzinfo=UTC)
     assert order.deliver_by == datetime(2026, 11, 25, tzinfo=UTC)
     assert order.service == "Next day"
+
+
+def test_the_parts_of_a_bundle_name_it_whether_a_webhook_or_a_read_tells_them() -> None:
+    group = {"id": "gid://shopify/LineItemGroup/77", "title": "Gift set"}
+    read = order_from_node(node(), [line(1, "Crate", "10.5", lineItemGroup=group), line(2, "Tip", "3.0")])
+    assert [one.bundle for one in read.lines] == ["Gift set", ""]
+    items: Any = REST["line_items"]
+    crate, tip = items
+    grouped = REST | {
+        "line_items": [crate | {"sales_line_item_group_id": 77}, tip | {"sales_line_item_group_id": None}],
+        "line_item_groups": [{"id": 77, "title": "Gift set", "quantity": 1}],
+    }
+    (heard,) = connector.parse("orders/updated", json.dumps(grouped).encode())
+    assert isinstance(heard, CanonicalOrder)
+    assert [one.bundle for one in heard.lines] == ["Gift set", ""]

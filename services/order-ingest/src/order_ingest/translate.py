@@ -65,6 +65,7 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
                     line.unit_price,
                     line.discount,
                     line.tax,
+                    line.bundle,
                 )
                 for line in order.lines
             ),
@@ -283,6 +284,7 @@ def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.Ord
                     "wanted": wanted.get(line.line_id, 0),
                     "requires_shipping": line.requires_shipping,
                     "unit_price": {"amount": line.unit_price, "currency": currency},
+                    "bundle": line.bundle,
                 }
                 for line in source.lines
             ),

@@ -124,6 +124,7 @@ def _lines(order: Order, source: Snapshot | None) -> list[dict[str, Any]]:
             "listing_id": line.listing_id,
             "sku": line.sku,
             "title": line.title,
+            "bundle": line.bundle,
             "quantity": line.quantity,
             "kept": line.kept,
             "wanted": order.wanted.get(line.line_id, 0),

@@ -24,6 +24,7 @@ from crossdock.service.runs.schedule import Schedule
 from crossdock.testing.bench import HandlerBench, event_of
 from order_ingest import reconcile, workers
 from order_ingest.asking import ask
+from order_ingest.domain.order import Arrival
 from order_ingest.runs import RUNS
 from order_ingest.store import feeds
 from sandbox.testing import Sandbox, serve
@@ -164,6 +165,23 @@ async def test_the_dates_that_no_webhook_tells_are_found_by_the_next_poll_and_th
     again = (await api.get("/orders/1001")).json()
     assert (again["ship_by"], again["timeline"]) == (shown["ship_by"], shown["timeline"])
     assert len(bench.published) == published, "a date is no content"
+
+
+async def test_the_lines_of_a_bundle_show_its_name_and_a_read_of_the_same_order_says_the_same(
+    bench: HandlerBench, context: Context, api: httpx.AsyncClient, shop: Sandbox
+) -> None:
+    shop.product("CUP")
+    parts = [{"sku": sku, "quantity": 1, "bundle": "Gift set"} for sku in ("SHIRT", "CUP")]
+    made = shop.order(*parts, {"sku": "CUP", "quantity": 1})
+    await receive(bench, webhook(made))
+    shown = (await api.get("/orders/1001")).json()
+    assert [line["bundle"] for line in shown["lines"]] == ["Gift set", "Gift set", ""]
+    [placed] = [event_of(row) for row in bench.published if row.type == OrderPlaced.type]
+    assert isinstance(placed, OrderPlaced)
+    assert [line.bundle for line in placed.lines] == ["Gift set", "Gift set", ""]
+    read = await ask(context, CHANNEL, "shopify", str(made["id"]), 5)
+    assert isinstance(read, Arrival)
+    assert [line.bundle for line in read.snapshot.lines] == ["Gift set", "Gift set", ""]
 
 
 async def test_a_list_of_many_pages_is_read_to_its_end(

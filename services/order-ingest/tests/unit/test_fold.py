@@ -120,6 +120,17 @@ def test_a_read_of_the_same_moment_adds_the_dates_that_its_webhook_is_silent_of_
     assert take(Known(step.order, step.source), told()) == Step(step.order)
 
 
+def test_the_name_of_a_bundle_is_kept_by_states_that_are_silent_of_it_and_is_no_content() -> None:
+    named = (replace(SHIRT, bundle="Gift set"),)
+    step = take(PLACED, told(lines=named))
+    assert (step.taken, step.state, step.notes) == (True, None, ())
+    known = Known(step.order, step.source)
+    later = take(known, told(1)).source
+    assert later is not None
+    assert later.lines[0].bundle == "Gift set"
+    assert take(known, told()) == Step(step.order)
+
+
 def test_two_states_of_one_moment_that_promise_other_dates_are_read_again() -> None:
     known = learn(PLACED, told(ship_by=NOON))
     assert take(known, told(ship_by=NOON + timedelta(hours=1))).order.refetching

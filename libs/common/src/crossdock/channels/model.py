@@ -35,7 +35,8 @@ class CanonicalLine:
 
     `position` counts from 1, as people do. `quantity` is what was ordered; `kept` is what is left of it after edits
     and refunds of units that had not shipped (shipped and later returned units are still kept); `fulfilled` is what
-    the channel says has shipped.
+    the channel says has shipped. `bundle` names what was sold as one with this line as a part; blank for what was sold
+    by itself.
     """
 
     line_id: str
@@ -51,6 +52,7 @@ class CanonicalLine:
     unit_price: Decimal
     discount: Decimal = Decimal(0)
     tax: Decimal = Decimal(0)
+    bundle: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,8 @@ def order(console: Console, order: dict[str, Any]) -> None:
     lines = table_of("line", "sku", "title", "ordered", "wanted")
     for line in order["lines"]:
         quantities = (str(line["quantity"]), str(line["wanted"]))
-        lines.add_row(str(line["position"]), escape(line["sku"]) or "—", escape(line["title"]), *quantities)
+        title = f"{line['title']} (in {line['bundle']})" if line["bundle"] else line["title"]
+        lines.add_row(str(line["position"]), escape(line["sku"]) or "—", escape(title), *quantities)
     console.print(lines)
     for parcel in parcels(order):
         told = parcel["write_back"]["state"]

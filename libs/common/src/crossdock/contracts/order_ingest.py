@@ -10,7 +10,8 @@ from crossdock.contracts.holds import Hold
 
 class OrderLine(Value):
     """One line; `position` counts from 1. `wanted` is what is left of `quantity` after edits and refunds of units that
-    had not shipped."""
+    had not shipped. `bundle` is the name of what it was sold as a part of, in the channel's words; a change of it alone
+    publishes nothing."""
 
     line_id: str
     position: int
@@ -21,6 +22,7 @@ class OrderLine(Value):
     wanted: int
     requires_shipping: bool
     unit_price: Money
+    bundle: str = ""
 
 
 class OrderState(OrderScoped):

@@ -165,6 +165,9 @@ def order_of(store: Store, given: OrderDescription) -> Order:
     )
     if given.created_at is not None:
         order.created_at = order.processed_at = given.created_at.astimezone(UTC).replace(microsecond=0)
+    groups = {one.bundle: store.ids.next() for one in given.lines if one.bundle}
+    for line, one in zip(order.lines, given.lines, strict=True):
+        line.group = (groups[one.bundle], one.bundle) if one.bundle else None
     _discount_lines(order)
     if given.discount is not None:
         discount_order(order, given.discount)

@@ -73,6 +73,7 @@ class LineDescription(Description):
     properties: dict[str, str] = {}
     location: str | None = None
     tax_rate: Decimal | None = None
+    bundle: str | None = None
 
 
 class ShippingDescription(Description):

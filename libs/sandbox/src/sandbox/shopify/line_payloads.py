@@ -33,7 +33,7 @@ def line_item(order: Order, line: Line) -> dict[str, Any]:
         "properties": line.properties,
         "quantity": line.quantity,
         "requires_shipping": line.requires_shipping,
-        "sales_line_item_group_id": None,
+        "sales_line_item_group_id": line.group[0] if line.group else None,
         "sku": line.sku,
         "taxable": line.taxable,
         "title": line.title,

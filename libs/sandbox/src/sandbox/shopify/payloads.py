@@ -101,7 +101,10 @@ def _parts(store: Store, order: Order) -> dict[str, Any]:
         "discount_applications": [discount_application(order, index) for index in range(len(order.discounts))],
         "fulfillments": [fulfillment(store, order, one) for one in order.fulfillments],
         "line_items": [line_item(order, line) for line in order.lines],
-        "line_item_groups": [],
+        "line_item_groups": [
+            {"id": number, "title": title, "quantity": 1, "properties": []}
+            for number, title in dict.fromkeys(line.group for line in order.lines if line.group)
+        ],
         "returns": [],
         "refunds": [refund(store, order, one) for one in order.refunds],
         "shipping_lines": [shipping_line(order, line) for line in order.shipping_lines],

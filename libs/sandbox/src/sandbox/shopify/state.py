@@ -131,6 +131,7 @@ class Line:
     tax_lines: list[TaxLine] = field(default_factory=list)
     allocations: list[Allocation] = field(default_factory=list)
     line_discount: Decimal = Decimal(0)
+    group: tuple[int, str] | None = None  # id and title of the bundle that it is a part of
 
     @property
     def unfulfilled(self) -> int:

@@ -139,6 +139,7 @@ def line_item(store: Store, order: Order, line: Line) -> View:
         "refundableQuantity": line.current_quantity,
         "requiresShipping": line.requires_shipping,
         "isGiftCard": line.gift_card,
+        "lineItemGroup": {"id": gid("LineItemGroup", line.group[0]), "title": line.group[1]} if line.group else None,
         "taxable": line.taxable,
         "customAttributes": [{"key": one["name"], "value": one["value"]} for one in line.properties],
         "variant": catalog.variant(store, variant) if variant else None,

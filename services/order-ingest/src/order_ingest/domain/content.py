@@ -34,8 +34,14 @@ def content_of(source: Snapshot) -> tuple[Any, ...]:
 
 
 def keeping(old: Snapshot | None, new: Snapshot) -> Snapshot:
-    """The new state with the promises of the old one of which it is silent: a webhook tells less than a read."""
-    if old is None or (old.ship_by is None and old.deliver_by is None and not old.service):
+    """The new state with what the old one promised and named and of which it is silent: a webhook tells less than a
+    read."""
+    if old is None:
+        return new
+    if names := {line.line_id: line.bundle for line in old.lines if line.bundle}:
+        lines = (replace(line, bundle=line.bundle or names.get(line.line_id, "")) for line in new.lines)
+        new = replace(new, lines=tuple(lines))
+    if old.ship_by is None and old.deliver_by is None and not old.service:
         return new
     return replace(
         new,
@@ -53,8 +59,11 @@ def promising(source: Snapshot, policy: Policy) -> Snapshot:
     return replace(source, ship_by=ship_by or source.ship_by, deliver_by=deliver_by or source.deliver_by)
 
 
-def promises_more(old: Snapshot, new: Snapshot) -> bool:
-    """Whether the new state promises what the old one is silent of."""
+def tells_more(old: Snapshot, new: Snapshot) -> bool:
+    """Whether the new state promises, or names as a bundle, what the old one is silent of."""
+    named = {line.line_id for line in old.lines if line.bundle}
+    if any(line.bundle and line.line_id not in named for line in new.lines):
+        return True
     pairs = ((old.ship_by, new.ship_by), (old.deliver_by, new.deliver_by), (old.service, new.service))
     return any(told and not kept for kept, told in pairs)
 

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Literal, NamedTuple
 
 from order_ingest.domain.changes import Change, changes_of, moved, refund_kind
-from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promises_more, promising
+from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promising, tells_more
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, TO_APPROVE, holds_of
 from order_ingest.domain.judging import judged
 from order_ingest.domain.order import (
@@ -127,7 +127,7 @@ def _compare(order: Order, old: Snapshot | None, known: Recipient | None, new: A
     if new.snapshot.updated_at < old.updated_at:
         return Step(order)
     if new.recipient == known and meaning_of(new.snapshot) == meaning_of(old):
-        if promises_more(old, new.snapshot):  # a read tells what the webhook of the same change is silent of
+        if tells_more(old, new.snapshot):  # a read tells what the webhook of the same change is silent of
             return _adopt(order, order, old, known, new)
         if not promises_else(old, new.snapshot):
             return Step(order)

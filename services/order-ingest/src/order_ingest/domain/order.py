@@ -22,7 +22,8 @@ NOTHING: Mapping[Any, Any] = {}
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line. `kept` is what is left of `quantity` after edits and refunds of units that had not shipped."""
+    """One line. `kept` is what is left of `quantity` after edits and refunds of units that had not shipped. `bundle` is
+    the name of what it was sold as a part of: shown, and nothing that two states must agree in."""
 
     line_id: str
     position: int
@@ -35,6 +36,7 @@ class Line:
     unit_price: Decimal
     discount: Decimal
     tax: Decimal
+    bundle: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ def _line(line: Document) -> Line:
         Decimal(line["unit_price"]),
         Decimal(line["discount"]),
         Decimal(line["tax"]),
+        line.get("bundle", ""),
     )
 
 

@@ -53,6 +53,11 @@ def rest_order(node: Node, lines: Sequence[Node]) -> dict[str, Any]:
         "delivery_method": promise.service,
         "shipping_lines": [_shipping_line(line) for line in _nodes(node.get("shippingLines"))],
         "line_items": [_line(line) for line in lines],
+        "line_item_groups": [
+            {"id": _id(group["id"]), "title": group.get("title")}
+            for line in lines
+            if (group := line.get("lineItemGroup"))
+        ],
         "fulfillments": [_fulfillment(one) for one in node.get("fulfillments") or ()],
         "refunds": [_refund(one) for one in node.get("refunds") or ()],
     }
@@ -96,6 +101,7 @@ def _line(line: Node) -> dict[str, Any]:
         "fulfillable_quantity": line.get("unfulfilledQuantity"),
         "requires_shipping": line.get("requiresShipping"),
         "gift_card": line.get("isGiftCard"),
+        "sales_line_item_group_id": _id((line.get("lineItemGroup") or {}).get("id")),
         "tip_payment_gateway": bare and whole and line.get("requiresShipping") is False,
         "price": _shop(line.get("originalUnitPriceSet")),
         "discount_allocations": _allocations(line),

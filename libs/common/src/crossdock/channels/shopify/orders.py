@@ -7,6 +7,7 @@ status is paid when it costs nothing.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, NamedTuple
@@ -140,6 +141,7 @@ def _lines_and_refunds(
     payload: Mapping[str, Any], items: Sequence[Mapping[str, Any]], currency: str
 ) -> tuple[tuple[CanonicalLine, ...], tuple[CanonicalRefund, ...]]:
     ids = _line_ids(items)
+    groups = _groups(payload)
     refunds = _refunds(payload, currency)
     shipped = _shipped(payload)
     of_line: dict[str, list[RefundedUnits]] = defaultdict(list)
@@ -153,7 +155,8 @@ def _lines_and_refunds(
         try:
             counts = _counts(item, order_status)
             outcome = settle_line(counts, refunded, shipped.get(line_id, ()))
-            lines.append(_line(line_id, position, item, counts.quantity, outcome, currency))
+            line = _line(line_id, position, item, counts.quantity, outcome, currency)
+            lines.append(replace(line, bundle=groups.get(_group_id(item), "")) if groups else line)
         except Bad as bad:
             bad.within(f"line_items[{position}]")
             raise
@@ -164,6 +167,16 @@ def _lines_and_refunds(
         for one in refunds
     )
     return tuple(lines), canonical
+
+
+def _groups(payload: Mapping[str, Any]) -> dict[str | None, str]:
+    """Titles of the bundles that lines are parts of, by the id of their line item group; since 2025-01."""
+    groups = records(payload.get("line_item_groups"), "line_item_groups")
+    return {identifier(one.get("id"), "line_item_groups.id"): text(one.get("title"), 255).strip() for one in groups}
+
+
+def _group_id(item: Mapping[str, Any]) -> str | None:
+    return identifier(item.get("sales_line_item_group_id"), "sales_line_item_group_id") or ""
 
 
 def _counts(item: Mapping[str, Any], order_status: str) -> LineCounts:
