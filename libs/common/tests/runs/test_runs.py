@@ -13,7 +13,7 @@ from sqlalchemy import text
 
 from crossdock.channels.errors import AuthExpired, ChannelError, Permanent, RateLimited, Retryable
 from crossdock.messaging.transaction import Tx
-from crossdock.service.runs import store
+from crossdock.service.runs import store, worker
 from crossdock.service.runs.job import Job, LostRun
 from crossdock.service.runs.model import DONE, GOES_ON, Failure, Tally, Turn
 
@@ -232,6 +232,45 @@ async def test_a_channel_that_failed_is_asked_in_a_loop_of_its_own_and_given_up_
     await desk.schedule()
     assert not await desk.turn(), "the next run of a channel that failed stays in the other loop"
     assert await desk.turn(failing=True)
+
+
+async def test_what_fails_again_and_again_is_counted_until_it_succeeds(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, int] = {}
+    monkeypatch.setattr(worker.failing_gauge, "set", lambda n, labels: told.update({labels["kind"]: n}))
+    kind = desk.kind("orders", troubled(Permanent("The app lacks a scope")))
+    await desk.schedule()
+    counted = []
+    for _ in range(3):
+        await desk.start(kind)
+        await desk.schedule()
+        await desk.turn() or await desk.turn(failing=True)
+        await desk.schedule()
+        counted.append(told["orders"])
+    assert counted == [0, 1, 1]
+    await desk.sql("UPDATE run SET state = 'finished' WHERE scheduled_at = (SELECT max(scheduled_at) FROM run)")
+    await desk.schedule()
+    assert told == {"orders": 0}
+
+
+async def test_a_run_that_has_been_failing_for_half_an_hour_is_counted_before_it_ends(
+    desk: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, int] = {}
+    monkeypatch.setattr(worker.failing_gauge, "set", lambda n, labels: told.update({labels["kind"]: n}))
+    kind = desk.kind("orders", troubled(Retryable("The shop is away")))
+    await desk.schedule()
+    await desk.start(kind)
+    await desk.schedule()
+    await desk.turn()
+    for minutes, count in ((29, 0), (31, 1)):
+        await desk.sql(f"UPDATE run SET failing_since = now() - interval '{minutes} minutes'")
+        await desk.schedule()
+        assert told == {"orders": count}
+    desk.disconnected()
+    await desk.schedule()
+    assert told == {"orders": 0}
 
 
 async def test_a_run_that_is_stopped_keeps_what_it_took(desk: Any) -> None:

@@ -49,6 +49,20 @@ QUEUE = text("""
          AS q(run_id, integration_id, channel_id, kind, lane, scheduled_at, cause, request, notes, expected)
     ON CONFLICT DO NOTHING
 """)
+# The last two that ended both failed, or one that is under way has been failing for half an hour.
+FAILING = text("""
+    SELECT i.kind, count(*) AS n FROM integration i
+    WHERE i.enabled AND i.channel_id = ANY(CAST(:channel_ids AS uuid[])) AND (
+        (SELECT count(*) FILTER (WHERE l.state = 'failed') FROM (
+            SELECT r.state FROM run r
+            WHERE r.integration_id = i.integration_id AND r.ended_at IS NOT NULL AND r.started_at IS NOT NULL
+            ORDER BY r.scheduled_at DESC LIMIT 2) AS l) = 2
+        OR EXISTS (
+            SELECT 1 FROM run r
+            WHERE r.channel_id = i.channel_id AND r.integration_id = i.integration_id AND r.state = 'running'
+              AND r.failing_since < now() - interval '30 minutes'))
+    GROUP BY i.kind
+""")
 SLOTS = text("""
     UPDATE integration SET last_slot = s.slot
     FROM unnest(CAST(:integration_id AS uuid[]), CAST(:slot AS timestamptz[])) AS s(integration_id, slot)
@@ -170,6 +184,11 @@ async def begin(tx: Tx) -> datetime | None:
     """Postgres's time, or None while another process schedules."""
     [row] = await tx.rows(BEGIN)
     return row.now if row.mine else None
+
+
+async def failing(tx: Tx, channel_ids: Collection[UUID]) -> dict[str, int]:
+    """By kind, how many integrations of these channels fail again and again."""
+    return {row.kind: row.n for row in await tx.rows(FAILING, channel_ids=list(channel_ids))}
 
 
 async def add(tx: Tx, wanted: Sequence[tuple[UUID, str]]) -> None:

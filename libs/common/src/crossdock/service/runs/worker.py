@@ -20,6 +20,9 @@ from crossdock.service.runs.schedule import Schedule, due_slot
 from crossdock.service.runs.store import Queued
 
 ended_total = telemetry.meter.create_counter("run.ended", description="Runs that ended, by how")
+failing_gauge = telemetry.meter.create_gauge(
+    "run.failing", description="Integrations that failed twice in a row, or fail since half an hour"
+)
 log = logging.getLogger(__name__)
 
 
@@ -34,7 +37,9 @@ def workers(runs: Runs) -> tuple[Worker, ...]:
 
 
 async def schedule(runs: Runs, context: Context) -> bool:
-    """Queue what is due and start what may run. One process does it at a time; the others find nothing to do."""
+    """Queue what is due and start what may run. One process does it at a time; the others find nothing to do. Each of
+    them tells what fails."""
+    await _tell_failing(runs, context)
     async with context.transaction() as tx:
         now = await store.begin(tx)
         if now is None:
@@ -55,6 +60,14 @@ async def schedule(runs: Runs, context: Context) -> bool:
         await store.start(tx, channels, context.settings.run_gap_seconds)
         await store.prune(tx, context.settings.run_days)
     return False
+
+
+async def _tell_failing(runs: Runs, context: Context) -> None:
+    async with context.transaction() as tx:
+        connected = [one.channel_id for one in await runs.channels(tx) if one.connected]
+        found = await store.failing(tx, connected)
+    for kind in runs.kinds:
+        failing_gauge.set(found.get(kind.name, 0), {"kind": kind.name})
 
 
 async def _all(tx: Tx, runs: Runs, channels: Any) -> Sequence[Integration]:
