@@ -220,17 +220,16 @@ class Process:
         log.info("stopping: finishing what is in hand")
         self._stopping.set()
         server.should_exit = True
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._finish(http), self.settings.stop_seconds)
+        await _attempt("what was in hand", asyncio.wait_for(self._finish(http), self.settings.stop_seconds))
         for task in tasks:
             if task.done() and not task.cancelled() and task.exception() is not None:
                 log.error("loop %s ended", task.get_name(), exc_info=task.exception())
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.broker.close()
-        await self.context.access.close()
-        await close_client()
-        await self.database.engine.dispose()
+        await _attempt("the broker", self.broker.close())
+        await _attempt("calls to the gateway", self.context.access.close())
+        await _attempt("calls to channels", close_client())
+        await _attempt("the database", self.database.engine.dispose())
 
     async def _finish(self, http: asyncio.Task[None]) -> None:
         await asyncio.gather(*(runner.stop() for runner in self.runners))
@@ -238,9 +237,16 @@ class Process:
         running = [task for task in asyncio.all_tasks() if task.get_name() in names]
         await asyncio.gather(*running, return_exceptions=True)
         await asyncio.gather(http, return_exceptions=True)
-        await self.relay.stop()
-        async with transaction(self.database) as tx:
-            await suspects.clear_mine(tx)
+        await _attempt("the relay", self.relay.stop())
+        await self._clear_suspects()
+
+    async def _clear_suspects(self) -> None:
+        """Say that this was no death. Where nobody can be told, the next start looks at what was in hand once more."""
+        try:
+            async with transaction(self.database) as tx:
+                await suspects.clear_mine(tx)
+        except Exception as error:
+            log.warning("an orderly stop could not be noted: %s", explain(error))
 
     async def _watch_database(self) -> None:
         beat = self.health.beat("database")
@@ -275,6 +281,14 @@ class Process:
         else:
             async with self.service.lifespan(self.context):
                 yield
+
+
+async def _attempt(what: str, step: Awaitable[Any]) -> None:
+    """Take one step of a stop: what goes wrong with it is told, and keeps no other from being taken."""
+    try:
+        await step
+    except Exception as error:
+        log.warning("%s did not end in order: %s", what, explain(error) if str(error) else type(error).__name__)
 
 
 def _unexpected(error: Exception) -> Exception | None:
