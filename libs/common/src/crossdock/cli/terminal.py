@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,6 +23,9 @@ from crossdock.local.processes import StartFailed
 from crossdock.messaging.failures import explain
 from crossdock.messaging.topology import ManagementAway
 
+_ADDRESS = re.compile(r"Connect call failed \('([^']+)', (\d+)")
+"""How asyncio names the address of a connection that was refused."""
+
 console = Console()
 problems = Console(stderr=True, soft_wrap=True)
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -37,14 +42,39 @@ def one_sentence() -> Iterator[None]:
     """Tell a known failure as one sentence, and exit with 1."""
     try:
         yield
-    except (DBAPIError, OSError) as problem:
+    except DBAPIError as problem:
         # Never the statement: it may hold a password.
         why = explain(problem)
-        problems.print(f"Postgres did not do what it was asked ({why}): check its URL and the rights of its role.")
+        _tell(f"Postgres did not do what it was asked ({why}): check its URL and the rights of its role.")
+        raise typer.Exit(1) from None
+    except OSError as problem:
+        _tell(sentence_of(problem))
         raise typer.Exit(1) from None
     except Known as problem:
-        problems.print(str(problem), style="red", markup=False, highlight=False)
+        _tell(str(problem))
         raise typer.Exit(1) from None
+
+
+def sentence_of(problem: OSError) -> str:
+    """What the operating system refused: a file by its path, or a connection by its address."""
+    if problem.filename is not None:
+        next_steps = {FileNotFoundError: "check the path", PermissionError: "ask for the right to use it"}
+        next_step = next_steps.get(type(problem), "put that right")
+        return f"{problem.filename}: {problem.strerror or type(problem).__name__}. Then try again: {next_step}."
+    if addresses := dict.fromkeys(_ADDRESS.findall(str(problem))):
+        where = " or ".join(f"{host}:{port}" for host, port in addresses)
+        return f"Nobody takes connections at {where}: check that the server runs, and the URL that names it."
+    if isinstance(problem, socket.gaierror):
+        return "The name of a server is not known here: check the host in its URL."
+    if isinstance(problem, ConnectionError | TimeoutError):
+        return (
+            f"A connection broke or was not made ({type(problem).__name__}): check that the server runs, and its URL."
+        )
+    return f"The operating system refused: {problem.strerror or type(problem).__name__}."
+
+
+def _tell(sentence: str) -> None:
+    problems.print(sentence, style="red", markup=False, highlight=False)
 
 
 def show(value: Any, as_json: bool, table: Any) -> None:
