@@ -11,6 +11,7 @@ from uuid import UUID
 import psutil
 from sqlalchemy import text
 
+from crossdock.channels.addresses import allow_private
 from crossdock.channels.protocols import ChannelAccess
 from crossdock.service.app import Context
 from crossdock.service.health import Health
@@ -39,6 +40,7 @@ class Access:
 
 
 async def main(database_url: str, store_url: str) -> None:
+    allow_private("127.0.0.1")
     values = {"database_url": database_url, "broker_url": "x", "service_key": "k" * 32, "run_lease_seconds": 6}
     database = open_database(database_url, "order-ingest")
     access = Access(store_url)

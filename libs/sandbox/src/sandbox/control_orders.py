@@ -105,6 +105,7 @@ class ArchiveBody(Body):
 
     order: OrderDescription
     count: int = Field(ge=1, le=1_000_000)
+    refund: list[RefundLine] = Field(default_factory=list)
 
 
 ARCHIVED = 7_000_000_000_000
@@ -177,13 +178,7 @@ def _order_routes(world: World, router: APIRouter) -> None:
 
     @router.post("/{shop}/archive", status_code=201)
     async def archive(shop: str, body: ArchiveBody) -> dict[str, Any]:
-        store = store_in(world, shop)
-        try:
-            template = order_of(store, body.order)
-        except Unknown as unknown:
-            raise HTTPException(404, str(unknown)) from None
-        made = Archive(template, max([ARCHIVED, *(a.first_id + a.count for a in store.archives)]), body.count)
-        store.archives.append(made)
+        made = archived(world, store_in(world, shop), body)
         return {"first_id": made.first_id, "count": made.count}
 
     @router.get("/{shop}/orders")
@@ -206,6 +201,20 @@ def _order_routes(world: World, router: APIRouter) -> None:
             subject, content = order.name, content or payloads.order(store, order)
         sent = Event(world, store, utc_now()).emit(body.topic, content, subject)
         return {"deliveries": [one.summary() for one in sent]}
+
+
+def archived(world: World, store: Store, body: ArchiveBody) -> Archive:
+    """Put old orders into a store. Raises: HTTPException 404."""
+    try:
+        template = order_of(store, body.order)
+    except Unknown as unknown:
+        raise HTTPException(404, str(unknown)) from None
+    if body.refund:
+        back = [(line_in(template, one.line), one.quantity, one.restock_type) for one in body.refund]
+        actions.refund(world, store, template, back, webhooks=[])
+    made = Archive(template, max([ARCHIVED, *(a.first_id + a.count for a in store.archives)]), body.count)
+    store.archives.append(made)
+    return made
 
 
 def _change_routes(world: World, router: APIRouter) -> None:

@@ -205,4 +205,9 @@ def shown_store(store: Store) -> dict[str, Any]:
         "settings": asdict(store.settings),
         "faults": [asdict(fault) for fault in store.faults if fault.times],
         "bucket": store.bucket.status(),
+        "spent": {
+            "answered": store.bucket.answered,
+            "throttled": store.bucket.throttled,
+            "lowest": store.bucket.lowest if store.bucket.answered else None,
+        },
     }

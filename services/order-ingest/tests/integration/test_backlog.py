@@ -158,6 +158,24 @@ async def test_an_import_that_dies_half_way_goes_on_without_loss_or_duplicates(
     assert placed(bench) == Counter(f"#{1001 + n}" for n in range(10))
 
 
+async def test_orders_that_are_read_one_by_one_make_short_pages_that_fit_into_a_turn(
+    bench: HandlerBench, context: Context, shop: Sandbox
+) -> None:
+    refund = {"line": "SHIRT", "quantity": 1, "restock_type": "cancel"}
+    archive = {"count": 45, "order": {"lines": [{"sku": "SHIRT", "quantity": 2}]}, "refund": [refund]}
+    shop.control(f"shopify/{shop.shop}/archive", archive)
+    await ask(context, **EVERYTHING)
+    seen = set()
+    while (run := await newest(bench))["state"] != "finished":
+        seen.add(run["seen"])
+        await turn(context)
+        async with context.transaction() as tx:
+            await tx.run(text("UPDATE run SET due_at = now() WHERE state = 'running' AND token IS NULL"))
+        await asyncio.sleep(0.01)
+    assert seen >= {0, 20, 40}
+    assert counts(run) == ("finished", 45, 45, 0, 0)
+
+
 async def test_webhooks_that_arrive_during_an_import_make_no_order_twice(
     bench: HandlerBench, context: Context, shop: Sandbox
 ) -> None:

@@ -134,11 +134,12 @@ def answer(
         message = f"Query cost is {requested}, which exceeds the single query max cost limit ({MAXIMUM})."
         return {"errors": [{"message": message, "extensions": {"code": "MAX_COST_EXCEEDED", "cost": requested}}]}
     if requested > bucket.refill():
+        bucket.throttled += 1
         return throttled(context.store, requested)
     name = operation.name.value if operation.name else None
     result = execute_sync(schema(), document, context_value=context, variable_values=variables, operation_name=name)
     actual = min(requested, estimator.actual(operation, result.data))
-    bucket.available -= actual
+    bucket.pay(actual)
     reply: dict[str, Any] = {"data": result.data} if result.data is not None or not result.errors else {}
     if result.errors:
         reply["errors"] = [_told(error) for error in result.errors]

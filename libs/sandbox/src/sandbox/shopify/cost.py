@@ -28,12 +28,16 @@ FREE = frozenset({"MoneyBag", "MoneyV2", "MailingAddress", "PageInfo"})
 
 @dataclass
 class Bucket:
-    """Cost points of one app and store: `restore` per second, up to `maximum`."""
+    """Cost points of one app and store: `restore` per second, up to `maximum`; `lowest` is the least that was
+    ever left, `answered` and `throttled` count what was asked of it."""
 
     maximum: float = 2000.0
     restore: float = 100.0
     available: float = 2000.0
     at: float = field(default_factory=time.monotonic)
+    lowest: float = math.inf
+    answered: int = 0
+    throttled: int = 0
 
     def refill(self) -> float:
         """Add what came back since last time; the points available now."""
@@ -41,6 +45,12 @@ class Bucket:
         self.available = min(self.maximum, self.available + (now - self.at) * self.restore)
         self.at = now
         return self.available
+
+    def pay(self, points: float) -> None:
+        """Take the points of one request."""
+        self.available -= points
+        self.answered += 1
+        self.lowest = min(self.lowest, self.available)
 
     def status(self) -> dict[str, float]:
         """`throttleStatus` as Shopify replies it."""

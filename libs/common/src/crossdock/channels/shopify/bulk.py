@@ -28,6 +28,9 @@ SEEN_FOR = timedelta(days=60)
 """Without the scope `read_all_orders` an app sees orders of so many days (Shopify, access scopes)."""
 
 PAGE = 250
+LOOKS = 20
+"""Orders of one page that are read by themselves, at most: with a large rate budget 250 would outlast a turn."""
+
 NUMBERS = 10
 POLL_SECONDS = 2.0
 LONGEST_LINE = 4 * 1024 * 1024
@@ -146,9 +149,10 @@ async def _from_file(access: ChannelAccess, state: Mapping[str, Any], offset: in
     number = identifier(state["id"], "id")
     orders: list[CanonicalOrder] = []
     unreadable: list[tuple[str, str]] = []
-    place = offset
+    place, looks = offset, 0
     async with aclosing(_rows(access, str(state["url"]), offset)) as rows:
         async for row in rows:
+            looks += _needs_a_look(row.node)
             try:
                 found = await _order(row, fetch)
                 if found is not None:
@@ -162,7 +166,7 @@ async def _from_file(access: ChannelAccess, state: Mapping[str, Any], offset: in
                     raise
                 unreadable.append((_name(row.node), f"Shopify's order cannot be read: {bad}"))
             place = row.end
-            if len(orders) + len(unreadable) >= PAGE:
+            if looks >= LOOKS or len(orders) + len(unreadable) >= PAGE:
                 return BacklogPage(tuple(orders), tuple(unreadable), f"file:{number}:{place}")
     return BacklogPage(tuple(orders), tuple(unreadable), None)
 
