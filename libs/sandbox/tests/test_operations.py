@@ -130,6 +130,15 @@ def test_tags_come_back_trimmed_unique_and_sorted(shop: Shop) -> None:
     assert shop.run("OrderDetail", id=shop.order_id, liFirst=1)["tags"] == ["b"]
 
 
+def test_a_tag_in_other_capitals_is_the_same_tag_and_a_long_one_is_refused_with_a_user_error(shop: Shop) -> None:
+    shop.run("TagsAdd", id=shop.order_id, tags=["Crossdock"])
+    shop.run("TagsAdd", id=shop.order_id, tags=["crossdock", "x" * 40])
+    variables = {"id": shop.order_id, "tags": ["x" * 41]}
+    refused = shop.sandbox.graphql(document("TagsAdd"), variables, operationName="TagsAdd")["tagsAdd"]
+    assert refused["userErrors"][0]["field"] == ["tags"]
+    assert shop.run("OrderDetail", id=shop.order_id, liFirst=1)["tags"] == ["Crossdock", "x" * 40]
+
+
 def test_an_order_is_created_once_per_call_and_found_by_its_source_identifier(shop: Shop) -> None:
     order = {
         "sourceIdentifier": "EXT-1001",

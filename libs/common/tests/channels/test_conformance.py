@@ -28,6 +28,8 @@ from crossdock.testing.conformance import (
     ProviderSuite,
     ShipmentSubject,
     ShipmentSuite,
+    TagSubject,
+    TagSuite,
     WebhookSubject,
     WebhookSuite,
     check_unsupported,
@@ -40,6 +42,7 @@ ALL = [
     protocols.OrderSource,
     protocols.OrderFeed,
     protocols.ShipmentSink,
+    protocols.TagSink,
     protocols.FulfillmentProvider,
     protocols.ListingSource,
     protocols.LocationSource,
@@ -96,6 +99,21 @@ class TestShopifyShipments(ShipmentSuite):
             ShipmentNotice(str(order["id"]), "P1", "UPS", "1ZTEST", "", lines),
             parcels=lambda: len(sandbox.look(place)["fulfillments"]),
             lose_reply=lambda: sandbox.control(faults, {"operation": "fulfillmentCreate", "kind": "lose_reply"}),
+        )
+
+
+class TestShopifyTags(TagSuite):
+    @pytest.fixture
+    def tagged(self, sandbox: Sandbox, store: ChannelAccess) -> TagSubject:
+        sandbox.product("SKU-A")
+        order = sandbox.order({"sku": "SKU-A"}, tags=["of the merchant"])
+        faults, place = f"shopify/{sandbox.shop}/faults", f"shopify/{sandbox.shop}/orders/{order['id']}"
+        return TagSubject(
+            ShopifyConnector(),
+            store,
+            str(order["id"]),
+            tags=lambda: sandbox.look(place)["tags"].split(", "),
+            lose_reply=lambda: sandbox.control(faults, {"operation": "tagsAdd", "kind": "lose_reply"}),
         )
 
 

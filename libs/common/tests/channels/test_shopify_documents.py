@@ -40,6 +40,7 @@ def test_writes_are_told_from_reads() -> None:
     assert {name for name in operations() if is_mutation(name)} == {
         "BacklogStart",
         "FulfillmentCreate",
+        "TagsAdd",
         "WebhookSubscriptionCreate",
         "WebhookSubscriptionDelete",
     }

@@ -314,8 +314,10 @@ def by_hand(world: World, store: Store, order: Order, given: FulfillBody) -> lis
 
 
 def shown_order(store: Store, order: Order) -> dict[str, Any]:
-    """An order's payload with what the payload doesn't show: its fulfillment orders."""
+    """An order's payload with what the payload doesn't show: its fulfillment orders, and of which fulfillments the
+    customer was told."""
     return payloads.order(store, order) | {
         "fulfillment_orders": [asdict(one) for one in order.fulfillment_orders],
         "display_fulfillment_status": fulfilling.display_status(order),
+        "customer_notified": [one.id for one in order.fulfillments if one.notified],
     }

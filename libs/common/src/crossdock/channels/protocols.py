@@ -252,6 +252,18 @@ class ShipmentSink(Protocol):
         """Look whether the parcel is there already. Raises ChannelError."""
 
 
+@runtime_checkable
+class TagSink(Protocol):
+    """Marks orders in the channel with tags, beside those that they have."""
+
+    async def add_tag(self, access: ChannelAccess, external_id: str, tag: str) -> None:
+        """Give an order a tag; one that it has already is no error. Raises ChannelError; `Unknown` when it may have
+        happened."""
+
+    async def find_tag(self, access: ChannelAccess, external_id: str, tag: str) -> Evidence:
+        """Look whether an order has a tag. Raises ChannelError."""
+
+
 @dataclass(frozen=True, slots=True)
 class RequestLine:
     """What a destination shall ship of one line: `sku` and units of that SKU."""

@@ -25,6 +25,7 @@ from crossdock.channels.protocols import (
     ShipmentNotice,
     ShipmentSink,
     ShipRequest,
+    TagSink,
     WebhookSource,
 )
 
@@ -162,6 +163,52 @@ class ShipmentSuite:
         for call in (push, find):
             await check_trouble(call)
         assert shipments.parcels() == 0
+
+
+@dataclass(frozen=True)
+class TagSubject:
+    """An order to tag. `tags` are those that the outside holds of it, others' among them; `lose_reply` makes the next
+    write happen without an answer."""
+
+    sink: TagSink
+    access: ChannelAccess
+    external_id: str
+    tags: Callable[[], list[str]]
+    lose_reply: Callable[[], None]
+
+
+class TagSuite:
+    """A tag is there once, whatever becomes of the answers, and takes no other away."""
+
+    async def test_a_tag_added_twice_is_there_once_beside_the_others(self, tagged: TagSubject) -> None:
+        before = tagged.tags()
+        for _ in range(2):
+            await tagged.sink.add_tag(tagged.access, tagged.external_id, "Conformance")
+        assert sorted(tagged.tags()) == sorted([*before, "Conformance"])
+        evidence = await tagged.sink.find_tag(tagged.access, tagged.external_id, "Conformance")
+        assert evidence.found is not None
+
+    async def test_a_tag_that_is_not_there_is_not_found(self, tagged: TagSubject) -> None:
+        evidence = await tagged.sink.find_tag(tagged.access, tagged.external_id, "Conformance")
+        assert evidence.found is None
+        assert evidence.note
+
+    async def test_a_lost_answer_is_unknown_and_a_look_finds_the_tag(self, tagged: TagSubject) -> None:
+        tagged.lose_reply()
+        with pytest.raises(Unknown):
+            await tagged.sink.add_tag(tagged.access, tagged.external_id, "Conformance")
+        evidence = await tagged.sink.find_tag(tagged.access, tagged.external_id, "Conformance")
+        assert evidence.found is not None
+
+    async def test_trouble_is_told_by_type(self, tagged: TagSubject) -> None:
+        async def add(to: ChannelAccess) -> Any:
+            return await tagged.sink.add_tag(to, tagged.external_id, "Conformance")
+
+        async def find(to: ChannelAccess) -> Any:
+            return await tagged.sink.find_tag(to, tagged.external_id, "Conformance")
+
+        await check_trouble(add, write=True)
+        await check_trouble(find)
 
 
 @dataclass(frozen=True)

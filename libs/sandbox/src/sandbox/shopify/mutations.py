@@ -160,6 +160,16 @@ def order_close(_root: Any, info: Info, **args: Any) -> View:
     return {"order": views.order(context.store, order), "userErrors": []}
 
 
+LONGEST_TAG = {"Order": 40, "Product": 255}
+"""The limits are known from what apps ran into (mechanic-tasks #54); how Shopify words the refusal is not."""
+
+
+def added(have: set[str], given: set[str]) -> set[str]:
+    """Tags with more of them; two that differ only in capitals are one."""
+    known = {tag.casefold() for tag in have}
+    return have | {tag for tag in given if tag.casefold() not in known}
+
+
 def retag(change: Callable[[set[str], set[str]], set[str]]) -> Callable[..., View]:
     """`tagsAdd` or `tagsRemove`: tags come back trimmed, unique and sorted; no change, no webhook."""
 
@@ -171,6 +181,9 @@ def retag(change: Callable[[set[str], set[str]], set[str]]) -> Callable[..., Vie
         if thing is None:
             return {"node": None} | user_errors(f"{kind} does not exist", ["id"])
         given = {part.strip() for tag in args["tags"] for part in tag.split(",") if part.strip()}
+        if long := next((tag for tag in sorted(given) if len(tag) > LONGEST_TAG[kind]), None):
+            message = f"Tag {long} is too long (maximum is {LONGEST_TAG[kind]} characters)"
+            return {"node": None} | user_errors(message, ["tags"])
         tags = sorted(change(set(thing.tags), given))
         if tags != thing.tags:
             thing.tags = tags
@@ -265,7 +278,7 @@ MUTATIONS: dict[str, Callable[..., Any]] = {
     "orderCancel": order_cancel,
     "orderMarkAsPaid": mark_as_paid,
     "orderClose": order_close,
-    "tagsAdd": retag(lambda have, given: have | given),
+    "tagsAdd": retag(added),
     "tagsRemove": retag(lambda have, given: have - given),
     "fulfillmentCreate": fulfillment_create,
     "fulfillmentTrackingInfoUpdate": tracking_update,

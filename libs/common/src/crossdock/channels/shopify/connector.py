@@ -37,6 +37,7 @@ from crossdock.channels.shopify import (
     scopes,
     shipments,
     subscriptions,
+    tags,
     webhooks,
 )
 from crossdock.channels.shopify.budget import Purpose
@@ -186,6 +187,14 @@ class ShopifyConnector:
     async def find_shipment(self, access: ChannelAccess, notice: ShipmentNotice) -> Evidence:
         """See ShipmentSink; a read by order id, which no index delays."""
         return await shipments.find(self.client, access, notice)
+
+    async def add_tag(self, access: ChannelAccess, external_id: str, tag: str) -> None:
+        """See TagSink."""
+        await tags.add(self.client, access, order_gid(external_id), tag)
+
+    async def find_tag(self, access: ChannelAccess, external_id: str, tag: str) -> Evidence:
+        """See TagSink; a read by order id, which no index delays."""
+        return await tags.find(self.client, access, order_gid(external_id), tag)
 
     def webhook_topics(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """See WebhookSubscriber."""
