@@ -164,6 +164,10 @@ class Hub:
         """One turn of the dispatcher; what was published."""
         return await self._turn(dispatcher.dispatch)
 
+    async def dispatch_tags(self) -> list[Event]:
+        """One turn of the dispatcher of tags; what was published."""
+        return await self._turn(dispatcher.dispatch_tags)
+
     async def look(self) -> list[Event]:
         """One turn of the looks; what was published."""
         return await self._turn(workers.look)
@@ -181,7 +185,7 @@ class Hub:
         """Everything that waits for a time is due, and every deadline has passed."""
         for statement in (
             "UPDATE write_back SET next_at = now() - interval '1 s', deadline = deadline - interval '1 h'",
-            "UPDATE channel SET resume_at = '-infinity'",
+            "UPDATE channel SET resume_at = '-infinity', tags_resume_at = '-infinity'",
             "UPDATE doubt SET look_at = now(), doubted_at = doubted_at - interval '1 h'",
         ):
             async with transaction(self.bench.database) as tx:

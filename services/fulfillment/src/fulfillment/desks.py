@@ -43,6 +43,7 @@ from fulfillment.domain.desk import (
     Sale,
     Settled,
     StopAsked,
+    Tagging,
     Tell,
     Voided,
 )
@@ -145,6 +146,8 @@ class Desks:
                 self._ask(order_id, desk, tell, why)
             case Dispatched():
                 self._dispatch(order_id, desk, tell, why)
+            case Tagging(tag):
+                self._tag(order_id, desk, tag, why)
             case Voided(void):
                 self._voided.append((order_id, void.id))
                 event: Event = ShipmentVoided(
@@ -227,9 +230,27 @@ class Desks:
                     )
                 )
 
+    def _tag(self, order_id: UUID, desk: Desk, tag: str, why: Why) -> None:
+        """Commit the intent of a tag in the channel that sold, if anybody keeps that channel outside. It is a target of
+        its own: tags and parcels of one order do not touch each other, and no parcel waits for a tag."""
+        sale = sale_of(desk)
+        if is_kept_here(sale.channel_kind):
+            return
+        self._writes.append(
+            NewWrite(
+                kind="tag",
+                target=f"{sale.channel_id}/{order_id}/tag",
+                order_id=order_id,
+                channel_id=UUID(sale.channel_id),
+                revision=0,
+                traceparent=self._trace_of(why),
+                payload={"order_external_id": sale.external_id, "tag": tag},
+            )
+        )
+
 
 def sale_of(desk: Desk) -> Sale:
-    """Where the order of a desk was sold; it is known as soon as anything was requested."""
+    """Where the order of a desk was sold; it is known as soon as anything was asked."""
     if desk.order.sale is None:
         raise LookupError("a request exists for an order whose state was never seen")
     return desk.order.sale

@@ -8,6 +8,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -36,8 +37,29 @@ LEASE_SLACK_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """Which writes: `tags`, or all others; and how many calls may be under way at once, in all and to one channel."""
+
+    tags: bool
+    in_flight: int
+    per_channel: int
+
+
 async def dispatch(context: Context) -> bool:
-    """One turn: keep calls under way until nothing is due any more, or the turn is over. True when anything was due."""
+    """One turn with requests, cancellations and tracking."""
+    settings = context.settings
+    return await _turn(context, Lane(False, settings.writes_in_flight, settings.writes_per_channel))
+
+
+async def dispatch_tags(context: Context) -> bool:
+    """One turn with tags of orders, of which there may be many at once, and for which nothing else waits."""
+    settings = context.settings
+    return await _turn(context, Lane(True, settings.tags_in_flight, settings.tags_per_channel))
+
+
+async def _turn(context: Context, lane: Lane) -> bool:
+    """Keep calls under way until nothing is due any more, or the turn is over. True when anything was due."""
     until = time.monotonic() + TURN_SECONDS
     calls: dict[asyncio.Task[Result], UUID] = {}
     any_claimed = False
@@ -45,7 +67,7 @@ async def dispatch(context: Context) -> bool:
         done = [task for task in calls if task.done()]
         for task in done:
             del calls[task]
-        claimed = await _settle(context, results_of(done), calls, claim=time.monotonic() < until)
+        claimed = await _settle(context, lane, results_of(done), calls, claim=time.monotonic() < until)
         any_claimed = any_claimed or bool(claimed)
         for write in claimed:
             calls[asyncio.create_task(_call(context, write))] = write.channel_id
@@ -62,11 +84,10 @@ async def _some_are_done(calls: dict[asyncio.Task[Result], UUID]) -> None:
 
 
 async def _settle(
-    context: Context, results: Sequence[Result], calls: dict[asyncio.Task[Result], UUID], *, claim: bool
+    context: Context, lane: Lane, results: Sequence[Result], calls: dict[asyncio.Task[Result], UUID], *, claim: bool
 ) -> Sequence[Any]:
     """Record what is done and claim more, in one transaction; returns what was claimed."""
-    settings = context.settings
-    free = settings.writes_in_flight - len(calls) if claim else 0
+    free = lane.in_flight - len(calls) if claim else 0
     if not results and not free:
         return ()
     if results:
@@ -75,17 +96,19 @@ async def _settle(
     async with context.transaction() as tx:
         if results:
             await record(tx, results)
-        claimed = await _claim(tx, settings, calls, free) if free else ()
+        claimed = await _claim(tx, lane, calls, free, context.settings.call_seconds) if free else ()
     if claimed:
         await faults.point("after_sending")
     return claimed
 
 
-async def _claim(tx: Tx, settings: Any, calls: dict[asyncio.Task[Result], UUID], free: int) -> Sequence[Any]:
+async def _claim(
+    tx: Tx, lane: Lane, calls: dict[asyncio.Task[Result], UUID], free: int, seconds: float
+) -> Sequence[Any]:
     under_way = Counter(calls.values())
-    busy = [channel for channel, n in under_way.items() if n >= settings.writes_per_channel]
-    lease = settings.call_seconds + LEASE_SLACK_SECONDS
-    return await writes.claim(tx, limit=free, per_channel=settings.writes_per_channel, lease=lease, busy=busy)
+    busy = [channel for channel, n in under_way.items() if n >= lane.per_channel]
+    lease = seconds + LEASE_SLACK_SECONDS
+    return await writes.claim(tx, tags=lane.tags, limit=free, per_channel=lane.per_channel, lease=lease, busy=busy)
 
 
 async def _call(context: Context, write: Any) -> Result:

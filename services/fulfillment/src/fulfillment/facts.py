@@ -41,6 +41,7 @@ def order_state(event: order_ingest.OrderState) -> OrderState:
         cancelled=event.cancelled,
         answered=event.answered_revision,
         sale=Sale(str(event.channel_id), event.channel_kind, event.external_id, event.number, lines),
+        tag=event.tag,
     )
 
 

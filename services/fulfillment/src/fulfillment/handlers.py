@@ -1,6 +1,7 @@
 """Every message that fulfillment reacts to. Each handler locks the desks, lets them learn one by one, and saves."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -16,6 +17,7 @@ from crossdock.contracts.order_ingest import (
     OrderReleased,
     OrderState,
     OrderUpdated,
+    PolicyChanged,
     RecipientEvent,
     RecipientRecorded,
     RecipientRedacted,
@@ -105,6 +107,14 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
             known[event.channel_id] = changed[event.channel_id] = channel
     if changed:
         await channels.save_channels(tx, [changed[key] for key in sorted(changed)])
+
+
+@consumer.on(PolicyChanged)
+async def learn_policies(events: Sequence[PolicyChanged], tx: Tx) -> None:
+    """Know whether a channel is to tell customers of their parcels."""
+    newest = {event.channel_id: event for event in sorted(events, key=attrgetter("policy_version"))}
+    told = [(event.channel_id, event.policy_version, event.notify_customer) for event in newest.values()]
+    await channels.save_policies(tx, told)
 
 
 def learn_recipient(

@@ -26,6 +26,7 @@ from crossdock.channels.protocols import (
     ShipmentNotice,
     ShipmentSink,
     ShipRequest,
+    TagSink,
 )
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.service.access import AccessClient
@@ -157,6 +158,12 @@ async def _push(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
     return Done(receipt.external_id, adopted=receipt.adopted)
 
 
+async def _tag(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
+    sink = _able(channel, TagSink, write)
+    await sink.add_tag(access, write.payload["order_external_id"], write.payload["tag"])
+    return Done()
+
+
 async def _look_for_request(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
     reference = reference_of(write)
     said = await _able(channel, FulfillmentProvider, write).status(access, reference)
@@ -189,15 +196,24 @@ async def _look_for_parcel(access: ChannelAccess, channel: Any, write: Any) -> t
     return Done(evidence.found.external_id, evidence.note, adopted=True), evidence.strong, evidence.note
 
 
+async def _look_for_tag(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
+    sink = _able(channel, TagSink, write)
+    evidence = await sink.find_tag(access, write.payload["order_external_id"], write.payload["tag"])
+    found = None if evidence.found is None else Done(note=evidence.note, adopted=True)
+    return found, evidence.strong, evidence.note
+
+
 _CALLS: dict[str, Callable[[ChannelAccess, Any, Any], Awaitable[Outcome]]] = {
     "submit": _submit,
     "cancel": _cancel,
     "tracking": _push,
+    "tag": _tag,
 }
 _LOOKS: dict[str, Callable[[ChannelAccess, Any, Any], Awaitable[tuple[Done | None, bool, str]]]] = {
     "submit": _look_for_request,
     "cancel": _look_for_cancellation,
     "tracking": _look_for_parcel,
+    "tag": _look_for_tag,
 }
 
 
@@ -207,9 +223,9 @@ def reference_of(write: Any) -> str:
 
 
 def notice_of(write: Any) -> ShipmentNotice:
-    """What the channel that sold is told of a parcel."""
+    """What the channel that sold is told of a parcel; whether it tells the customer is as the policy says by now."""
     lines = tuple(ShipmentLine(**line) for line in write.payload["lines"])
-    return ShipmentNotice(**(write.payload | {"lines": lines}))
+    return ShipmentNotice(**(write.payload | {"lines": lines, "notify_customer": write.notify_customer}))
 
 
 def flat_recipient(recipient: dict[str, Any]) -> dict[str, Any]:

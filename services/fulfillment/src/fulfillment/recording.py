@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from crossdock.contracts.fulfillment import TrackingFailed, TrackingWritten
+from crossdock.contracts.fulfillment import OrderTagFailed, OrderTagged, TrackingFailed, TrackingWritten
 from crossdock.messaging.transaction import Tx
 from fulfillment.desks import Desks, removal_needed
 from fulfillment.domain.desk import Answer
@@ -26,16 +26,17 @@ async def record(tx: Tx, results: Sequence[Result]) -> None:
     held = await Desks.lock(tx, (result.write.order_id for result in results), create=False)
     await held.protect(result.write.order_id for result in results if _quotes(result.outcome))
     kept = await writes.record(tx, [fate_of(tx, result) for result in results])
-    waits: dict[Any, float] = {}
+    waits: dict[bool, dict[Any, float]] = {True: {}, False: {}}
     for result in results:
         if result.write.id in kept:
             tell(tx, held, result.write, result.outcome, result.trace)
         if isinstance(result.outcome, Again) and result.outcome.channel_waits:
-            channel_id = result.write.channel_id
-            waits[channel_id] = max(waits.get(channel_id, 0.0), result.outcome.after)
+            resting, channel_id = waits[result.write.kind == "tag"], result.write.channel_id
+            resting[channel_id] = max(resting.get(channel_id, 0.0), result.outcome.after)
     await held.save()
-    if waits:
-        await channels.rest(tx, waits.items())
+    for tags, resting in waits.items():
+        if resting:
+            await channels.rest(tx, resting.items(), tags_alone=tags)
 
 
 def _quotes(outcome: Outcome) -> bool:
@@ -67,6 +68,8 @@ def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
     """Let the desk learn what a destination answered, and tell how the tracking of a parcel stands; all in `trace`."""
     if write.kind == "tracking":
         return tell_tracking(tx, held, write, outcome, trace)
+    if write.kind == "tag":
+        return tell_tag(tx, held, write, outcome, trace)
     match outcome:
         case Withdrawn():
             held.learn(write.order_id, Answer("withdrawn", write.revision), trace=trace)
@@ -92,3 +95,17 @@ def tell_tracking(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str)
         case Doubt(note, needs_person=True) if not write.needs_person:
             reason = f"Nobody can tell whether the channel knows the parcel: {note}. Look there, then decide."
             tx.publish(TrackingFailed(reason=reason, **about), trace=trace)
+
+
+def tell_tag(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
+    """How the tag of an order stands, for its timeline; it holds nothing up."""
+    tag = write.payload["tag"]
+    match outcome:
+        case Done(_, note, adopted):
+            tx.publish(OrderTagged(order_id=write.order_id, tag=tag, adopted=adopted, evidence=note), trace=trace)
+        case Failed(reason):
+            said = held.private(write.order_id, reason)
+            tx.publish(OrderTagFailed(order_id=write.order_id, tag=tag, reason=said), trace=trace)
+        case Doubt(note, needs_person=True) if not write.needs_person:
+            said = f"Nobody can tell whether the order has the tag: {note}. Look there, then decide."
+            tx.publish(OrderTagFailed(order_id=write.order_id, tag=tag, reason=said), trace=trace)

@@ -35,6 +35,14 @@ channel = Table(
     Column("settings", JSONB, nullable=False),
     Column("connected", Boolean, nullable=False),
     Column("resume_at", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
+    Column("tags_resume_at", DateTime(timezone=True), nullable=False, server_default=text("'-infinity'")),
+)
+channel_policy = Table(
+    "channel_policy",
+    metadata,
+    Column("channel_id", Uuid, primary_key=True),
+    Column("policy_version", Integer, nullable=False),
+    Column("notify_customer", Boolean, nullable=False),
 )
 desk = Table(
     "desk",
@@ -131,15 +139,21 @@ write_back = Table(
     Column("evidence", JSONB, nullable=False, server_default=text("'[]'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info=GENERATED),
     Column("settled_at", DateTime(timezone=True), info=GENERATED),
-    CheckConstraint("kind IN ('submit', 'cancel', 'tracking')", name="write_back_kind"),
+    CheckConstraint("kind IN ('submit', 'cancel', 'tracking', 'tag')", name="write_back_kind"),
     CheckConstraint("state IN ('pending', 'sending', 'done', 'in_doubt', 'failed')", name="write_back_state"),
     Index("write_back_order", "order_id"),
-    # Its condition keeps it from being taken for the next one: to a planner without statistics both are empty.
+    # Their conditions keep them from being taken for the next one: to a planner without statistics all are empty.
     Index(
         "write_back_due",
         "channel_id",
         "next_at",
-        postgresql_where=text("state = 'pending' AND next_at IS NOT NULL"),
+        postgresql_where=text("state = 'pending' AND kind <> 'tag'"),
+    ),
+    Index(
+        "write_back_tags_due",
+        "channel_id",
+        "next_at",
+        postgresql_where=text("state = 'pending' AND kind = 'tag'"),
     ),
     Index("write_back_queued", "target", "id", postgresql_where=text("state = 'pending'")),
     Index(

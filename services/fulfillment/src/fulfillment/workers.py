@@ -8,7 +8,7 @@ from crossdock.service.app import Context, Worker
 from fulfillment import excess, outside
 from fulfillment.desks import Desks
 from fulfillment.directory import Directory
-from fulfillment.dispatcher import LEASE_SLACK_SECONDS, about, dispatch, ended
+from fulfillment.dispatcher import LEASE_SLACK_SECONDS, about, dispatch, dispatch_tags, ended
 from fulfillment.recording import Result, record
 from fulfillment.redacting import redact_requests
 from fulfillment.store import channels, desks, writes
@@ -106,6 +106,7 @@ async def count_writes(context: Context) -> bool:
 WORKERS = (
     Worker("redact_requests", redact_requests, 2.0),
     Worker("dispatch", dispatch, 0.2),
+    Worker("dispatch_tags", dispatch_tags, 0.5),
     Worker("look", look, 1.0),
     Worker("inspect_excess", inspect_excess, 5.0),
     Worker("find_destinations", find_destinations, 5.0),

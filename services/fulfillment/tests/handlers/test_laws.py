@@ -20,6 +20,7 @@ from crossdock.contracts.order_ingest import (
     OrderReleased,
     OrderState,
     OrderUpdated,
+    PolicyChanged,
     Recipient,
     RecipientRecorded,
     RecipientRedacted,
@@ -66,6 +67,7 @@ def state(number: int, version: int, wanted: int, kind: type[OrderState] = Order
         lines=(line,),
         holds=(hold(HoldCode.PAYMENT),) if kind is OrderHeld else (),
         cancelled=kind is OrderCancelled,
+        tag="Crossdock" if version > 1 else "",
         occurred_at=NOON,
     )
 
@@ -213,11 +215,23 @@ def redactions(n: int) -> Sequence[Event]:
     ]
 
 
+def policies(n: int) -> Sequence[Event]:
+    """Policies of three channels, of which the newest is told before older ones."""
+    events = [
+        PolicyChanged(
+            channel_id=UUID(int=i % 3), policy_version=i // 3 + 1, notify_customer=i // 3 % 2 == 0, occurred_at=NOON
+        )
+        for i in range(n)
+    ]
+    return [*events[n // 2 :], *events[: n // 2]]
+
+
 SCENARIOS = {
     "follow_orders": Scenario("follow_orders", told_of_orders, (two_channels, placed_orders)),
     "receive_notices": Scenario("receive_notices", notices, (two_channels, requested)),
     "learn_channels": Scenario("learn_channels", channel_events),
     "keep_redactions": Scenario("keep_redactions", redactions),
+    "learn_policies": Scenario("learn_policies", policies),
 }
 
 

@@ -178,6 +178,32 @@ class TrackingFailed(OrderScoped):
     reason: str
 
 
+class OrderTagged(OrderScoped):
+    """The order has its tag in the channel. `adopted` when a look found it there already."""
+
+    type = "order.tagged.v1"
+    publisher = "fulfillment"
+    consumers = ("order-ingest",)
+
+    order_id: UUID
+    tag: str
+    adopted: bool = False
+    evidence: str = ""
+    """What a look found, where the channel did not answer itself."""
+
+
+class OrderTagFailed(OrderScoped):
+    """The order could not be tagged in its channel. It goes on all the same; a person may decide."""
+
+    type = "order.tag_failed.v1"
+    publisher = "fulfillment"
+    consumers = ("order-ingest",)
+
+    order_id: UUID
+    tag: str
+    reason: str
+
+
 class RequestsRedacted(RedactionReport):
     """Requests, writes to the outside and messages were searched for people to be redacted."""
 
@@ -198,4 +224,6 @@ EVENTS: tuple[type[Event], ...] = (
     ShipmentDelivered,
     TrackingWritten,
     TrackingFailed,
+    OrderTagged,
+    OrderTagFailed,
 )

@@ -49,6 +49,8 @@ class OrderState(OrderScoped):
     deliver_by: datetime | None = None
     service: str = ""
     """The shipping that the buyer asked for, in the channel's words; may be blank."""
+    tag: str = ""
+    """What the order is to be tagged with in its channel, decided once, when it became ours to ship; blank: nothing."""
 
 
 class OrderPlaced(OrderState):
@@ -163,6 +165,26 @@ class RecipientRedacted(RecipientEvent):
     consumers = ("fulfillment",)
 
 
+class PolicyChanged(Event):
+    """A channel's import policy changed. Internal; it tells what other services act on. Skip it when `policy_version`
+    is not newer. Until one comes, the standard policy counts."""
+
+    type = "policy.changed.v1"
+    publisher = "order-ingest"
+    exchange = "internal"
+    consumers = ("fulfillment",)
+
+    channel_id: UUID
+    policy_version: int
+    notify_customer: bool = False
+    """Whether the channel is to tell the customer of each parcel."""
+
+    @property
+    def subject(self) -> str:
+        """The channel's id."""
+        return str(self.channel_id)
+
+
 class RedactionOrdered(Event):
     """Personal data of these orders is to be removed from whatever copies a service keeps: webhooks as they came,
     messages that wait or are parked. Internal. Answer each `page_id` once. Where `request_id` is the zero UUID, data
@@ -196,5 +218,6 @@ EVENTS: tuple[type[Event], ...] = (
     RefundRecorded,
     RecipientRecorded,
     RecipientRedacted,
+    PolicyChanged,
     RedactionOrdered,
 )

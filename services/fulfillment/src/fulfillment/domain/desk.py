@@ -40,7 +40,8 @@ class Sale:
 
 @dataclass(frozen=True, slots=True)
 class OrderState:
-    """The newest state of an order; `answered` is the highest rejected revision that somebody has answered."""
+    """The newest state of an order; `answered` is the highest rejected revision that somebody has answered, `tag` what
+    its channel is to tag it with."""
 
     order_version: int = 0
     content_version: int = 0
@@ -49,6 +50,7 @@ class OrderState:
     cancelled: bool = False
     answered: int = 0
     sale: Sale | None = None
+    tag: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,4 +265,11 @@ class Delivered:
     delivery: Delivery
 
 
-Tell = Requested | StopAsked | Accepted | Rejected | Settled | Dispatched | Voided | Delivered
+@dataclass(frozen=True, slots=True)
+class Tagging:
+    """The order became ours to ship: tag it in its channel."""
+
+    tag: str
+
+
+Tell = Tagging | Requested | StopAsked | Accepted | Rejected | Settled | Dispatched | Voided | Delivered

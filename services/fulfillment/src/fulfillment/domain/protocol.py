@@ -27,6 +27,7 @@ from fulfillment.domain.desk import (
     Settlement,
     Shipment,
     StopAsked,
+    Tagging,
     Tell,
     Void,
     Voided,
@@ -50,7 +51,8 @@ def learn(desk: Desk, fact: Fact) -> tuple[Desk, list[Tell]]:
         case OrderState():
             if fact.order_version <= desk.order.order_version:
                 return desk, []
-            return replace(desk, order=fact), []
+            anew = fact.tag and fact.tag != desk.order.tag
+            return replace(desk, order=fact), [Tagging(fact.tag)] if anew else []
         case Reservation():
             if fact.version <= desk.reservation.version:
                 return desk, []
