@@ -11,6 +11,8 @@ from crossdock.contracts.fulfillment import (
     FulfillmentCancelled,
     FulfillmentRejected,
     FulfillmentRequested,
+    OrderTagFailed,
+    OrderTagged,
     Package,
     PackedLine,
     RequestedLine,
@@ -225,12 +227,22 @@ def write_failed(number: int = 1, shipment: str = "S1") -> TrackingFailed:
     )
 
 
-def configured(mode: str = "live", *, version: int = 1, name: str = "Test Shop", channel: UUID = CHANNEL) -> Any:
+def tagged(number: int = 1, *, adopted: bool = False) -> OrderTagged:
+    return OrderTagged(order_id=order_id(number), tag="Crossdock", adopted=adopted, occurred_at=NOON)
+
+
+def tag_failed(number: int = 1) -> OrderTagFailed:
+    return OrderTagFailed(order_id=order_id(number), tag="Crossdock", reason="not allowed", occurred_at=NOON)
+
+
+def configured(
+    mode: str = "live", *, version: int = 1, name: str = "Test Shop", channel: UUID = CHANNEL, kind: str = "shopify"
+) -> Any:
     return ChannelConfigured.model_validate(
         {
             "channel_id": channel,
             "channel_version": version,
-            "kind": "shopify",
+            "kind": kind,
             "name": name,
             "mode": mode,
             "occurred_at": NOON,

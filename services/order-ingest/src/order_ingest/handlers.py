@@ -23,6 +23,8 @@ from crossdock.contracts.fulfillment import (
     FulfillmentCancelRefused,
     FulfillmentRejected,
     FulfillmentRequested,
+    OrderTagFailed,
+    OrderTagged,
     RequestsRedacted,
     ShipmentDelivered,
     ShipmentDispatched,
@@ -88,6 +90,8 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     ShipmentDelivered,
     TrackingWritten,
     TrackingFailed,
+    OrderTagged,
+    OrderTagFailed,
 )
 async def record_milestones(events: Sequence[OrderScoped], tx: Tx) -> None:
     """Record matches, reservations, requests, shipments and write-backs; hold the order while a line is not known,
@@ -243,6 +247,8 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     ShipmentDelivered: lambda order, e: fold.take_delivery(order, e.shipment_id),
     TrackingWritten: written,
     TrackingFailed: not_written,
+    OrderTagged: lambda order, e: fold.take_tagging(order, Tracking("done", adopted=e.adopted)),
+    OrderTagFailed: lambda order, e: fold.take_tagging(order, Tracking("failed", reason=e.reason)),
 }
 """What each event of another service does to an order."""
 

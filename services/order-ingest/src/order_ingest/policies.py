@@ -6,6 +6,7 @@ new one, and the walk that a change starts (worker `reconsider`) finds every ord
 
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -13,14 +14,18 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Header, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from crossdock.channels.protocols import TagSink
+from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.contracts.order_ingest import PolicyChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import Actor
-from order_ingest.domain.policy import ATTRIBUTE
+from order_ingest.domain.policy import ATTRIBUTE, PARTS
 from order_ingest.store import channels, policies
 
 HISTORY = 100
+LONGEST_TAG = 40
 CURRENCY = re.compile(r"[A-Z]{3}")
 PRINTABLE = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]*")
 RULES = {
@@ -44,6 +49,9 @@ RULES = {
     "mapping.company": "address or off",
     "mapping.attributes": "all, order or off",
     "mapping.service": "title, code, source or off",
+    "written_back": "an object with tag and notify_customer",
+    "written_back.tag": "a tag of at most 40 characters without a comma, or blank for none",
+    "written_back.notify_customer": "true or false",
     "retention_days": "a whole number of days from 1 to 3650, or null to keep them indefinitely",
 }
 """What each setting must be, as the sentence about a wrong one ends."""
@@ -67,6 +75,14 @@ def _currency(text: str) -> str:
     return text
 
 
+def _tag(text: str) -> str:
+    """A tag as Shopify keeps it: trimmed, at most 40 characters on an order; a comma would make two of it."""
+    tag = _printable(text).strip()
+    if "," in tag or len(tag) > LONGEST_TAG:
+        raise ValueError("is no tag")
+    return tag
+
+
 def _source(plain: str) -> Any:
     def check(text: str) -> str:
         if text not in (plain, "off") and not (text.startswith(ATTRIBUTE) and text != ATTRIBUTE):
@@ -80,6 +96,7 @@ Days = Annotated[int, Field(ge=1, le=3650, strict=True)] | None
 Flag = Annotated[bool, Field(strict=True)]
 PlaceId = Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\s/]+$"), AfterValidator(_printable)]
 Word = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z_]+$")]
+Tag = Annotated[str, AfterValidator(_tag)]
 Currency = Annotated[str, AfterValidator(_currency)]
 
 
@@ -94,6 +111,15 @@ class SourcesDocument(BaseModel):
     company: Literal["address", "off"] = "address"
     attributes: Literal["all", "order", "off"] = "all"
     service: Literal["title", "code", "source", "off"] = "title"
+
+
+class WrittenBackDocument(BaseModel):
+    """What the channel is told besides tracking."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    tag: Tag = ""
+    notify_customer: Flag = False
 
 
 class PolicyDocument(BaseModel):
@@ -117,6 +143,7 @@ class PolicyDocument(BaseModel):
     test_orders: Flag = False
     cancel_statuses: Annotated[list[Word], Field(max_length=50), AfterValidator(_once)] = []
     mapping: SourcesDocument = SourcesDocument()
+    written_back: WrittenBackDocument = WrittenBackDocument()
     retention_days: Days = None
 
 
@@ -155,7 +182,8 @@ def router(context: Context) -> APIRouter:
         `preview`, only check it and answer what it would be."""
         async with context.transaction() as tx:
             if preview:
-                return told(replace(await found(tx, channel_id), document=checked(document)), response)
+                stored = await found(tx, channel_id)
+                return told(replace(stored, document=checked(document, stored.kind)), response)
             return told(await change(tx, channel_id, {}, document, if_match, actor), response)
 
     @routes.patch("/channels/{channel_id}/policy")
@@ -192,22 +220,25 @@ async def change(
             f"The policy of this channel is at version {stored.version} by now.",
             "Read it again, and repeat your change on what it says.",
         )
-    new = checked(merged(old, given))
+    new = checked(merged(old, given), stored.kind)
     before = whole(stored.document)
     if new == before:
         return stored
     changes = {name: {"before": before[name], "after": new[name]} for name in new if new[name] != before[name]}
     result = await policies.store(tx, channel_id, new, changes, actor)
     await channels.reconsider(tx, [channel_id])
+    notify = new["written_back"]["notify_customer"]
+    tx.publish(PolicyChanged(channel_id=channel_id, policy_version=result.version, notify_customer=notify))
     return result
 
 
 def merged(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings over settings; those of `mapping` one by one."""
+    """Settings over settings; those of `mapping` and `written_back` one by one."""
     result = {**old, **given}
-    inner, before = given.get("mapping"), old.get("mapping")
-    if isinstance(inner, dict) and isinstance(before, dict):
-        result["mapping"] = {**before, **inner}
+    for name in PARTS:
+        inner, before = given.get(name), old.get(name)
+        if isinstance(inner, dict) and isinstance(before, dict):
+            result[name] = {**before, **inner}
     return result
 
 
@@ -216,10 +247,13 @@ def whole(document: Mapping[str, Any]) -> dict[str, Any]:
     return PolicyDocument.model_validate(document).model_dump()
 
 
-def checked(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A whole policy as it is stored. Raises Problem (422) with one sentence for each wrong setting."""
+def checked(document: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """A whole policy as it is stored for a channel of a kind. Raises Problem (422) with one sentence for each wrong
+    setting."""
     try:
-        return whole(document)
+        found = whole(document)
+        _refuse_tag(found["written_back"]["tag"], kind)
+        return found
     except ValidationError as error:
         names = dict.fromkeys(_name_of(one["loc"]) for one in error.errors())
     sentences = " ".join(f"{name} must be {RULES[name]}." for name in names if name in RULES)
@@ -231,11 +265,19 @@ def checked(document: Mapping[str, Any]) -> dict[str, Any]:
     )
 
 
+def _refuse_tag(tag: str, kind: str) -> None:
+    """Refuse a tag for channels that take none. Raises Problem (422)."""
+    with suppress(UnknownChannelKind):
+        if tag and not isinstance(connector(kind), TagSink):
+            sentence = f"Channels of kind {kind} take no tags on their orders."
+            raise Problem(422, "no_tags", sentence, "Leave written_back.tag blank.")
+
+
 def _name_of(place: tuple[int | str, ...]) -> str:
     """The setting that a wrong value belongs to. A name that is none of ours is told, shortened."""
     name = str(place[0])
-    if name == "mapping" and len(place) > 1:
-        name = f"mapping.{place[1]}"
+    if name in PARTS and len(place) > 1:
+        name = f"{name}.{place[1]}"
     return name if name in RULES else "".join(filter(str.isprintable, name))[:60]
 
 

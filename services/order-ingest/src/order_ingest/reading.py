@@ -1,7 +1,7 @@
 """Orders that were read from their channel, taken as webhooks are taken, and counted: what was new, what was news."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from uuid import UUID
@@ -71,7 +71,14 @@ def _step(reader: Reader, taken: Taken, answer: Answer, row: Row, recipient: Rec
     if not isinstance(answer, Arrival):
         return Step(row.order, taken=row.fresh, notes=(Note(reader.note), Note("never_read")))
     step = fold.take_snapshot(row.order, row.source, recipient, answer)
-    if not step.taken:
+    if not step.taken or not _is_news(row, step):
         return step
     (taken.imported if row.source is None else taken.changed).add(row.order_id)
     return step._replace(notes=(Note(reader.note), *step.notes))
+
+
+def _is_news(row: Row, step: Step) -> bool:
+    """Whether a step says anything but that the channel touched the order, as a tag does: ours, or anybody's."""
+    if row.source is None or step.source is None or step.state is not None or step.notes or step.recipient is not None:
+        return True
+    return replace(step.source, updated_at=row.source.updated_at) != row.source

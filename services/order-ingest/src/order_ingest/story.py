@@ -10,6 +10,8 @@ from crossdock.contracts.fulfillment import (
     FulfillmentCancelRefused,
     FulfillmentRejected,
     FulfillmentRequested,
+    OrderTagFailed,
+    OrderTagged,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentVoided,
@@ -165,6 +167,11 @@ def _written(event: TrackingWritten) -> str:
     return f"Tracking of package {event.package_ref} {how}"
 
 
+def _tagged(event: OrderTagged) -> str:
+    how = "was found on the order in its channel already" if event.adopted else "was put on the order in its channel"
+    return f"The tag {event.tag!r} {how}"
+
+
 SENTENCES: dict[type[Event], Callable[[Any], str]] = {
     OrderMatched: lambda _: "Every line that ships is matched to a SKU",
     OrderUnmatched: _unmatched,
@@ -180,6 +187,8 @@ SENTENCES: dict[type[Event], Callable[[Any], str]] = {
     ShipmentDelivered: lambda e: f"Shipment {e.shipment_id} was delivered",
     TrackingWritten: _written,
     TrackingFailed: lambda e: f"Tracking of package {e.package_ref} could not be written to the channel: {e.reason}",
+    OrderTagged: _tagged,
+    OrderTagFailed: lambda e: f"The tag {e.tag!r} could not be put on the order in its channel: {e.reason}",
 }
 
 

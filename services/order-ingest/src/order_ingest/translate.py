@@ -294,5 +294,6 @@ def state_event(kind: str, row: Row, order: Order, source: Snapshot) -> told.Ord
             "ship_by": source.ship_by,
             "deliver_by": source.deliver_by,
             "service": source.service,
+            "tag": order.tag,
         }
     )

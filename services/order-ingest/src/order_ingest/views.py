@@ -42,6 +42,7 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "rejection": _rejection(order),
         "approved": order.approved,
         "brought_in": order.brought_in,
+        "tag": _tag(order),
         "routes": _routes(source),
         "requests": _requests(order),
         "shipments": _shipments(order, told=not is_kept_here(row.channel_kind)),
@@ -180,6 +181,14 @@ def _shipments(order: Order, *, told: bool) -> list[dict[str, Any]]:
         }
         for shipment_id, shipment in order.shipments.items()
     ]
+
+
+def _tag(order: Order) -> dict[str, Any] | None:
+    """What the order is tagged with in its channel, and whether it is by now; None where the policy wants no tag."""
+    if not order.tag:
+        return None
+    told = order.tagging
+    return {"text": order.tag, "state": told.state if told else "pending", "reason": told.reason if told else ""}
 
 
 def _write_back(order: Order, parcel: str, told: bool) -> dict[str, Any]:

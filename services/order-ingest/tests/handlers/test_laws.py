@@ -22,6 +22,8 @@ from ingest_examples import (
     reserved,
     settled,
     short,
+    tag_failed,
+    tagged,
     touched,
     unmatched,
     voided,
@@ -85,6 +87,8 @@ def fulfillments(n: int) -> Sequence[Event]:
         lambda number, i: write_failed(number, f"S{i % 3}"),
         lambda number, i: settled(number, content=1, version=i, l11=i % 3),
         lambda number, i: delivered(number, f"S{i % 3}"),
+        lambda number, i: tagged(number, adopted=i % 2 == 0),
+        lambda number, _: tag_failed(number),
     )
     return [makers[i % len(makers)](i % 4 + 1, i) for i in range(n)]
 

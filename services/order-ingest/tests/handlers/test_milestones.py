@@ -21,6 +21,8 @@ from ingest_examples import (
     short,
     status_of,
     story_of,
+    tag_failed,
+    tagged,
     unmatched,
     voided,
     write_failed,
@@ -186,3 +188,15 @@ async def test_a_milestone_of_an_order_that_is_not_here_is_parked(shop: HandlerB
     [parked] = await shop.table("parked_message")
     assert parked["reason"].startswith("There is no order ")
     assert await status_of(shop) == "reserving"
+
+
+async def test_a_tag_is_told_on_the_timeline_and_one_that_failed_holds_nothing(shop: HandlerBench) -> None:
+    assert await fulfilled(shop, tag_failed()) == []
+    assert (await status_of(shop), await holds_of(shop)) == ("matching", [])
+    await fulfilled(shop, tagged(), tagged(), tag_failed())
+    assert (await story_of(shop))[1:] == [
+        "The tag 'Crossdock' could not be put on the order in its channel: not allowed",
+        "The tag 'Crossdock' was put on the order in its channel",
+    ]
+    [row] = await shop.table("orders")
+    assert row["progress"]["tagging"]["state"] == "done"

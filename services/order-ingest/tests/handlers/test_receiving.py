@@ -321,3 +321,18 @@ async def test_the_id_of_an_order_that_is_there_already_wins(shop: HandlerBench)
     await receive(shop, placed())
     [order] = await receive(shop, placed(minutes=1, created_at=at(-60).isoformat()))
     assert order.order_id == order_id()
+
+
+@pytest.mark.parametrize("tags", ["Crossdock, vip", "an older tag of ours", "", ["a", "b"]])
+async def test_a_state_that_differs_by_its_tags_alone_is_no_change_whosever_tags_they_are(
+    bench: HandlerBench, tags: Any
+) -> None:
+    await bench.given(live())
+    await receive(bench, placed(tags="vip"))
+    told = await story_of(bench)
+    assert await receive(bench, placed(minutes=0, tags=tags)) == [], "no tie between states of one time"
+    assert await receive(bench, placed(minutes=1, tags=tags)) == []
+    assert await story_of(bench) == told
+    [row] = await bench.table("orders")
+    assert row["progress"]["published"]["order_version"] == 1
+    assert not row["refetching"]

@@ -7,8 +7,9 @@ import httpx
 import pytest
 from ingest_examples import CHANNEL, NOON, at, configured, placed, receive, status_of
 
+from crossdock.contracts.order_ingest import OrderState
 from crossdock.service.app import Context
-from crossdock.testing.bench import HandlerBench
+from crossdock.testing.bench import HandlerBench, event_of
 from order_ingest import workers
 
 GO_LIVE = f"/channels/{CHANNEL}/go-live"
@@ -60,6 +61,26 @@ async def test_only_orders_since_a_time_become_ours_and_a_person_brings_another_
     assert await status_of(observed, 7) == "rejected"
     assert (await api.post("/orders/1001/bring-in")).json()["status"] == "matching"
     assert (await api.post("/orders/1001/bring-in")).status_code == 409
+
+
+async def test_what_becomes_ours_is_told_with_its_tag_and_what_is_left_out_when_it_is_brought_in(
+    api: httpx.AsyncClient, observed: HandlerBench, context: Context
+) -> None:
+    await api.patch(f"/channels/{CHANNEL}/policy", json={"written_back": {"tag": "Crossdock"}})
+
+    def tags() -> dict[str, set[str]]:
+        told = [event for event in map(event_of, observed.published) if isinstance(event, OrderState)]
+        observed.published.clear()
+        return {
+            number: {one.tag for one in told if one.number == number} for number in sorted({e.number for e in told})
+        }
+
+    assert set().union(*tags().values()) == {""}
+    await go_live(api, observed, context, orders="since", since=at(2).isoformat())
+    assert tags() == {"#1001": {""}, "#1002": {"Crossdock"}, "#1003": {"Crossdock"}}
+    await api.post("/orders/1001/bring-in")
+    assert tags() == {"#1001": {"Crossdock"}}
+    assert (await api.get("/orders/1001")).json()["tag"] == {"text": "Crossdock", "state": "pending", "reason": ""}
 
 
 async def test_only_the_named_orders_become_ours_and_the_newest_choice_counts(

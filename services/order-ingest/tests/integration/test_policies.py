@@ -7,7 +7,8 @@ import httpx
 import pytest
 from ingest_examples import CHANNEL, configured
 
-from crossdock.testing.bench import HandlerBench
+from crossdock.contracts.order_ingest import PolicyChanged
+from crossdock.testing.bench import HandlerBench, event_of
 
 POLICY = f"/channels/{CHANNEL}/policy"
 pytestmark = pytest.mark.usefixtures("shop")
@@ -78,6 +79,10 @@ async def test_a_change_of_what_somebody_else_changed_meanwhile_is_refused(api: 
         ("mapping.phone", "attribute:"),
         ("mapping.service", "carrier"),
         ("retention_days", -1),
+        ("written_back.tag", "x" * 41),
+        ("written_back.tag", "one, two"),
+        ("written_back.tag", None),
+        ("written_back.notify_customer", "yes"),
     ],
 )
 async def test_a_wrong_setting_is_named_with_what_it_must_be(api: httpx.AsyncClient, setting: str, value: Any) -> None:
@@ -112,3 +117,26 @@ async def test_a_new_configuration_of_the_channel_leaves_its_policy(
     await bench.handle("learn_channels", [configured("observe", version=2, name="Renamed")])
     found = (await api.get(POLICY)).json()
     assert (found["channel"], found["version"], found["policy"]["max_age_days"]) == ("Renamed", 1, 30)
+
+
+async def test_what_is_written_back_is_changed_setting_by_setting_and_other_services_are_told(
+    api: httpx.AsyncClient, bench: HandlerBench
+) -> None:
+    await api.patch(POLICY, json={"written_back": {"tag": " Crossdock "}})
+    changed = await api.patch(POLICY, json={"written_back": {"notify_customer": True}})
+    assert changed.json()["policy"]["written_back"] == {"tag": "Crossdock", "notify_customer": True}
+    await put(api, {})
+    told = [event for event in map(event_of, bench.published) if isinstance(event, PolicyChanged)]
+    assert [(one.channel_id, one.policy_version, one.notify_customer) for one in told] == [
+        (CHANNEL, 1, False),
+        (CHANNEL, 2, True),
+        (CHANNEL, 3, False),
+    ]
+
+
+async def test_a_tag_is_refused_for_a_channel_that_takes_none(api: httpx.AsyncClient, bench: HandlerBench) -> None:
+    await bench.handle("learn_channels", [configured("live", version=2, kind="generic")])
+    for params in ({}, {"preview": "true"}):
+        reply = await api.put(POLICY, json={"written_back": {"tag": "Crossdock"}}, params=params)
+        assert (reply.status_code, reply.json()["code"]) == (422, "no_tags")
+        assert "Channels of kind generic take no tags" in reply.json()["message"]

@@ -421,3 +421,21 @@ async def test_a_channel_that_cannot_tell_changes_is_left_alone(bench: HandlerBe
     await poll(context)
     assert await bench.table("integration") == []
     assert (await feed_of(bench))["polled_at"] is None
+
+
+async def test_a_tag_that_a_poll_comes_upon_is_no_change(
+    bench: HandlerBench, context: Context, shop: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+    monkeypatch.setattr(reconcile.found_total, "add", lambda number, _: counted.append(number))
+    made = order(shop, webhooks=[])
+    await poll(context)
+    known, told = len(bench.published), await story_of(bench)
+    shop.control("clock", {"advance": 60})
+    tags_add = 'mutation($id: ID!) { tagsAdd(id: $id, tags: ["Crossdock"]) { userErrors { message } } }'
+    shop.graphql(tags_add, {"id": made["admin_graphql_api_id"]})
+    before = (await bench.table("orders"))[0]["source"]["updated_at"]
+    await poll(context)
+    [row] = await bench.table("orders")
+    assert row["source"]["updated_at"] > before, "the poll read the order again"
+    assert (bench.published[known:], await story_of(bench), counted) == ([], told, [1])

@@ -12,7 +12,7 @@ from order_ingest.domain import fold
 from order_ingest.domain.fold import Step
 from order_ingest.domain.holds import holds_of, shown_holds
 from order_ingest.domain.order import Arrival, Line, Order, Request, Settlement, Snapshot
-from order_ingest.domain.policy import Policy, Sources, Terms, mapped, policy_of
+from order_ingest.domain.policy import Policy, Sources, Terms, WrittenBack, mapped, policy_of
 from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.domain.status import status
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
@@ -222,6 +222,61 @@ def test_another_mapping_of_the_shipping_takes_back_what_the_old_one_told() -> N
     assert mapped({"email": "person@example.com"}, Sources(service="off")) == {"email": "person@example.com"}
 
 
+# ------------------------------------------------------------------ the tag
+def marked_by(tag: str, **more: Any) -> Terms:
+    return under(written_back=WrittenBack(tag=tag), **more)
+
+
+def test_an_order_that_is_imported_as_ours_gets_the_tag_of_its_policy_and_keeps_it() -> None:
+    step, source = first(marked_by("Crossdock", financial_statuses=("authorized",)))
+    assert (step.order.tag, codes(step.order)) == ("Crossdock", ["payment"]), "a hold makes no difference"
+    assert order_of(orjson.loads(orjson.dumps(progress_document(step.order), default=str)), refetching=False,
+                    again=False).tag == "Crossdock"  # fmt: skip
+    other = fold.govern(step.order._replace(terms=replace(marked_by("Later"), version=2)), source, GUEST)
+    assert other.order.tag == "Crossdock"
+    edited, _ = then(step, source, marked_by("Later"), lines=(line(kept=2),))
+    assert edited.order.tag == "Crossdock"
+
+
+def test_an_order_that_came_in_without_a_tag_is_not_tagged_by_a_later_policy() -> None:
+    step, source = first(under())
+    again = fold.govern(step.order._replace(terms=replace(marked_by("Later"), version=2)), source, GUEST)
+    assert (step.order.tag, again.order.tag) == ("", "")
+    edited, _ = then(again, source, replace(marked_by("Later"), version=2), lines=(line(kept=5),))
+    assert (edited.state, edited.order.tag) == ("order.updated", "")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"test": True}, {"lines": (line(ships=False),)}, {"lines": (line(kept=0),)}, {"cancelled": True}],
+    ids=["rejected", "digital", "nothing left", "cancelled"],
+)
+def test_what_the_hub_does_not_ship_is_not_tagged(changes: dict[str, Any]) -> None:
+    step, _ = first(marked_by("Crossdock"), **changes)
+    assert step.order.tag == ""
+
+
+def test_an_order_is_tagged_when_the_reason_ends_for_which_it_was_not_ours() -> None:
+    step, source = first(marked_by("Crossdock"), test=True)
+    assert fold.bring_in(step.order, source, GUEST).order.tag == "Crossdock"
+    real, _ = then(step, source, marked_by("Crossdock"), test=False)
+    assert real.order.tag == "Crossdock"
+    digital, source = first(marked_by("Crossdock"), lines=(line(ships=False),))
+    extended, _ = then(digital, source, marked_by("Crossdock"), lines=(line(ships=False), line("b")))
+    assert (digital.order.tag, extended.order.tag) == ("", "Crossdock")
+
+
+def test_what_was_only_observed_is_tagged_when_it_becomes_ours() -> None:
+    step, source = first(replace(marked_by("Crossdock"), observing="Shop"))
+    assert step.order.tag == ""
+    live = fold.govern(step.order._replace(terms=replace(marked_by("Crossdock"), ours_from=NOON)), source, GUEST)
+    assert (live.state, live.order.tag) == ("order.released", "Crossdock")
+    late = replace(marked_by("Crossdock"), ours_from=NOON + timedelta(1))
+    left_out = fold.govern(step.order._replace(terms=late), source, GUEST)
+    assert (why(left_out.order), left_out.order.tag) == ("left_out", "")
+    assert fold.bring_in(left_out.order, source, GUEST).order.tag == "Crossdock"
+
+
 # ------------------------------------------------------------------ going live
 def test_going_live_takes_what_was_chosen_and_leaves_out_the_rest() -> None:
     observing = replace(under(), observing="Shop")
@@ -376,4 +431,7 @@ def test_what_is_judged_survives_being_stored() -> None:
 
 def test_a_stored_policy_that_a_later_version_wrote_is_read_as_far_as_it_is_known() -> None:
     document = {"max_age_days": 5, "locations": ["1"], "mapping": {"note": "off", "later": "x"}, "later": 1}
-    assert policy_of(document) == Policy(max_age_days=5, locations=("1",), mapping=Sources(note="off"))
+    document["written_back"] = {"tag": "Crossdock", "later": "x"}
+    assert policy_of(document) == Policy(
+        max_age_days=5, locations=("1",), mapping=Sources(note="off"), written_back=WrittenBack("Crossdock")
+    )

@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 from order_ingest.domain.changes import Change, changes_of, moved, refund_kind
 from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promising, tells_more
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, TO_APPROVE, holds_of
-from order_ingest.domain.judging import judged
+from order_ingest.domain.judging import judged, marked
 from order_ingest.domain.order import (
     Arrival,
     Hold,
@@ -180,7 +180,7 @@ def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | 
         extended=before.extended or _extends(old, source),
         recipient_version=before.recipient_version + recorded,
     )
-    after = judged(after, source)
+    after = marked(before, judged(after, source))
     changed = old is None or _asks_else(before, after) or content_of(source) != content_of(old)
     fresh = _fresh_refunds(before, after, new) if before.told else ()
     edits = _edits(before, after, old, known, new) if before.told else ()
@@ -295,7 +295,7 @@ def approve(order: Order, source: Snapshot, known: Recipient | None) -> Step:
 
 def _judged_again(before: Order, after: Order, source: Snapshot, known: Recipient | None, *notes: Note) -> Step:
     """Judge under the newest terms; an order that becomes ours by it is told with its recipient."""
-    after = judged(after, source)
+    after = marked(before, judged(after, source))
     entering = after.ours and not before.told
     after = after._replace(recipient_version=before.recipient_version + entering)
     notes = (*notes, *_verdict_notes(before, after))
@@ -318,6 +318,7 @@ REMOVED = "(removed with the recipient)"
 def words_of_outsiders(order: Order) -> list[str]:
     """What destinations and channels wrote about an order in their own words."""
     words = [one.reason for one in order.rejected.values()] + [one.reason for one in order.tracking.values()]
+    words += [order.tagging.reason] if order.tagging else []
     return sorted({word for word in words if word and word != REMOVED}, key=len, reverse=True)
 
 
@@ -330,10 +331,15 @@ def take_redaction(order: Order) -> Step:
         addressed=False,
         recipient_version=order.recipient_version + 1,
         rejected={number: replace(one, reason=REMOVED) for number, one in order.rejected.items()},
-        tracking={key: replace(one, reason=REMOVED if one.reason else "") for key, one in order.tracking.items()},
+        tracking={key: _unquoted(one) for key, one in order.tracking.items()},
+        tagging=order.tagging and _unquoted(order.tagging),
     )
     step = publish_state(order, after)
     return step._replace(recipient={}, redacted=True, notes=(Note("redacted"), *step.notes))
+
+
+def _unquoted(told: Tracking) -> Tracking:
+    return replace(told, reason=REMOVED if told.reason else "")
 
 
 # ------------------------------------------------------------------ milestones
@@ -406,3 +412,10 @@ def take_tracking(order: Order, parcel: str, tracking: Tracking) -> Step:
     if old == tracking or (old is not None and old.state == "done"):
         return Step(order)
     return publish_state(order, order._replace(tracking={**order.tracking, parcel: tracking}))
+
+
+def take_tagging(order: Order, tagging: Tracking) -> Step:
+    """The order was tagged in its channel, or could not be; once it was, an earlier failure says nothing any more."""
+    if order.tagging == tagging or (order.tagging is not None and order.tagging.state == "done"):
+        return Step(order)
+    return publish_state(order, order._replace(tagging=tagging))

@@ -53,6 +53,15 @@ def judged(order: Order, source: Snapshot) -> Order:
     )
 
 
+def marked(before: Order, after: Order) -> Order:
+    """An order that becomes ours to ship with the tag that the policy has for it by then; one that has a tag keeps it,
+    and one that was ours before gets none, so that another policy marks what comes in from then on."""
+    tag = after.terms.policy.written_back.tag
+    if not tag or before.tag or before.ours_to_ship or not after.ours_to_ship:
+        return after
+    return after._replace(tag=tag)
+
+
 def _share(source: Snapshot, policy: Policy, routing: Routing | None, *, late: bool) -> Share | None:
     """Our part of an order; None when all of it is ours. Units that no location has for long are ours if the policy
     takes orders without a location."""

@@ -218,7 +218,7 @@ class Shipment:
 
 @dataclass(frozen=True, slots=True)
 class Tracking:
-    """What came of telling the channel about one parcel."""
+    """What came of telling the channel about one parcel, or of tagging the order there."""
 
     state: Literal["done", "failed"]
     external_id: str = ""
@@ -241,6 +241,7 @@ class Order(NamedTuple):
     `terms` are those of this transaction and not stored; `judged` is the version of the policy that `verdict` follows
     from. `follows`: the channel is asked for the order's routes whenever it is read. People decided `approved` (what
     the policy makes wait), `brought_in` (what it rejects), and `chosen` or `left_out` (when the channel went live).
+    `tag` was decided when the order became ours to ship; `tagging` is what came of it.
     """
 
     known: bool = False
@@ -280,6 +281,8 @@ class Order(NamedTuple):
     brought_in: bool = False
     left_out: bool = False
     chosen: bool = False
+    tag: str = ""
+    tagging: Tracking | None = None
 
     @property
     def told(self) -> bool:
@@ -290,6 +293,11 @@ class Order(NamedTuple):
     def ours(self) -> bool:
         """Whether the order is told to anybody: what the policy rejects is stored and goes nowhere."""
         return self.known and (self.told or not (self.verdict.refusal or self.verdict.unrouted))
+
+    @property
+    def ours_to_ship(self) -> bool:
+        """Whether the hub works on it: ours, with something wanted, and its channel does not only observe."""
+        return self.ours and not self.observing and any(self.wanted.values())
 
     @property
     def called_off(self) -> bool:

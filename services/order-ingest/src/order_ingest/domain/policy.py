@@ -34,6 +34,15 @@ class Sources:
 
 
 @dataclass(frozen=True, slots=True)
+class WrittenBack:
+    """What the channel is told besides tracking: the `tag` of each order that becomes ours (blank: none), and whether
+    it tells the customer of each parcel."""
+
+    tag: str = ""
+    notify_customer: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Policy:
     """What one channel lets in, and under which conditions. Times are days; None means that there is no limit.
 
@@ -55,6 +64,7 @@ class Policy:
     test_orders: bool = False
     cancel_statuses: tuple[str, ...] = ()
     mapping: Sources = Sources()
+    written_back: WrittenBack = WrittenBack()
     retention_days: int | None = None
 
     @property
@@ -64,6 +74,8 @@ class Policy:
 
 
 STANDARD = Policy()
+PARTS: Mapping[str, type[Sources | WrittenBack]] = {"mapping": Sources, "written_back": WrittenBack}
+"""Settings that are objects themselves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +103,10 @@ def policy_of(document: Mapping[str, Any]) -> Policy:
     for name, value in values.items():
         if isinstance(value, list):
             values[name] = tuple(value)
-    if "mapping" in values:
-        known = {one.name for one in fields(Sources)}
-        values["mapping"] = Sources(**{name: value for name, value in values["mapping"].items() if name in known})
+    for name, kind in PARTS.items():
+        if name in values:
+            known = {one.name for one in fields(kind)}
+            values[name] = kind(**{inner: value for inner, value in values[name].items() if inner in known})
     return Policy(**values)
 
 

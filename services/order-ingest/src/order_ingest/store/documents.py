@@ -175,4 +175,5 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "shipments": lambda document: {key: _shipment(value) for key, value in document.items()},
     "delivered": tuple,
     "tracking": lambda document: {key: Tracking(**value) for key, value in document.items()},
+    "tagging": lambda document: Tracking(**document),
 }

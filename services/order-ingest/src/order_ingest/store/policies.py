@@ -10,14 +10,15 @@ from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
 
-LOAD = (
-    "SELECT channel_id, name, policy_version AS version, policy AS document FROM channel WHERE channel_id = :channel_id"
-)
+LOAD = """
+    SELECT channel_id, name, kind, policy_version AS version, policy AS document FROM channel
+    WHERE channel_id = :channel_id
+"""
 READ, LOCK = text(LOAD), text(f"{LOAD} FOR UPDATE")
 STORE = text("""
     UPDATE channel SET policy = CAST(:document AS jsonb), policy_version = policy_version + 1
     WHERE channel_id = :channel_id
-    RETURNING channel_id, name, policy_version AS version, policy AS document
+    RETURNING channel_id, name, kind, policy_version AS version, policy AS document
 """)
 NOTE = text("""
     INSERT INTO policy_change (channel_id, version, changed_at, changed_by, changes)
@@ -35,6 +36,7 @@ class Stored:
 
     channel_id: UUID
     name: str
+    kind: str
     version: int
     document: Mapping[str, Any]
 

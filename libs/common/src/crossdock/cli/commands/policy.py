@@ -61,7 +61,8 @@ def channel_id(gateway: Client, name: str) -> str:
 
 
 def settings_in(pairs: list[str]) -> dict[str, Any]:
-    """`name=value` pairs as a document; values are YAML, a dot leads into `mapping`. Raises CannotCall."""
+    """`name=value` pairs as a document; values are YAML, a dot leads into a setting such as `mapping`. Raises
+    CannotCall."""
     document: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
@@ -129,11 +130,11 @@ def changes_table(console: Console, found: Mapping[str, Any]) -> None:
 
 
 def flat(policy: Mapping[str, Any]) -> dict[str, Any]:
-    """Settings by their full names, such as mapping.note."""
+    """Settings by their full names, such as mapping.note and written_back.tag."""
     found: dict[str, Any] = {}
     for name, value in policy.items():
-        if name == "mapping":
-            found |= {f"mapping.{inner}": one for inner, one in value.items()}
+        if name in ("mapping", "written_back"):
+            found |= {f"{name}.{inner}": one for inner, one in value.items()}
         else:
             found[name] = value
     return found
