@@ -15,7 +15,12 @@ from crossdock.cli.main import app
 from sandbox.testing import serve
 
 CHANNEL = "0190a000-0000-7000-8000-000000000001"
-STANDARD = {"max_age_days": 90, "tag": "", "mapping": {"note": "note", "phone": "address"}}
+STANDARD = {
+    "max_age_days": 90,
+    "tag": "",
+    "mapping": {"note": "note", "phone": "address"},
+    "written_back": {"tag": "", "notify_customer": False},
+}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +75,8 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     @web.api_route("/v1/channels/{channel}/policy", methods=["PUT", "PATCH"])
     async def change(channel: str, request: Request, response: Response, preview: bool = False) -> dict[str, Any]:
         given = json.loads(await request.body())
-        new = STANDARD | given | {"mapping": {**STANDARD["mapping"], **given.get("mapping", {})}}  # type: ignore[dict-item]
+        parts = {name: STANDARD[name] | given.get(name, {}) for name in ("mapping", "written_back")}  # type: ignore[operator]
+        new = STANDARD | given | parts
         if not preview:
             known.puts.append((given, request.headers.get("if-match")))
             known.policy, known.version = new, known.version + 1
@@ -109,6 +115,16 @@ def test_apply_shows_the_difference_first_and_changes_nothing_without_a_yes(gate
     assert gateway.puts == []
     assert run("apply", "-f", wanted, "--dry-run").exit_code == 0
     assert gateway.puts == []
+
+
+def test_what_is_written_back_is_named_in_full_where_it_is_shown_and_compared(gateway: Gateway, tmp_path: Path) -> None:
+    assert "written_back.notify_customer" in run("channel", "policy", "Main shop").output
+    path = tmp_path / "crossdock.yaml"
+    path.write_text("channels:\n  Main shop:\n    policy:\n      written_back: {tag: Crossdock}\n")
+    shown = [line for line in run("apply", "-f", str(path), "--dry-run").output.splitlines() if "written_back" in line]
+    assert ["written_back.tag" in line and "Crossdock" in line for line in shown] == [True]
+    assert run("channel", "policy", "Main shop", "--set", "written_back.notify_customer=true").exit_code == 0
+    assert gateway.policy["written_back"] == {"tag": "", "notify_customer": True}
 
 
 def test_apply_writes_over_the_version_that_was_compared_and_is_done_once(gateway: Gateway, wanted: str) -> None:

@@ -335,4 +335,4 @@ async def test_a_state_that_differs_by_its_tags_alone_is_no_change_whosever_tags
     assert await story_of(bench) == told
     [row] = await bench.table("orders")
     assert row["progress"]["published"]["order_version"] == 1
-    assert not row["refetching"]
+    assert row["refetch_due_at"] is None

@@ -129,6 +129,8 @@ def order(console: Console, order: dict[str, Any]) -> None:
         told = parcel["write_back"]["state"]
         tracking = f"{parcel['carrier']} {parcel['tracking_number']}".strip() or "no tracking"
         console.print(f"  parcel {escape(parcel['package_ref'])}: {escape(tracking)} (told to the channel: {told})")
+    if tag := order.get("tag"):
+        console.print(f"  tag {escape(tag['text'])} (in the channel: {tag['state']})")
     timeline(console, order["timeline"])
 
 
