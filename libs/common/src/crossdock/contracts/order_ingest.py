@@ -169,7 +169,7 @@ class PolicyChanged(Event):
     """A channel's import policy changed. Internal; it tells what other services act on. Skip it when `policy_version`
     is not newer. Until one comes, the standard policy counts."""
 
-    type = "policy.changed.v1"
+    type = "channel.policy.changed.v1"
     publisher = "order-ingest"
     exchange = "internal"
     consumers = ("fulfillment",)
