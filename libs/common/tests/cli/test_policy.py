@@ -75,7 +75,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> Iterator[Gateway]:
     @web.api_route("/v1/channels/{channel}/policy", methods=["PUT", "PATCH"])
     async def change(channel: str, request: Request, response: Response, preview: bool = False) -> dict[str, Any]:
         given = json.loads(await request.body())
-        parts = {name: STANDARD[name] | given.get(name, {}) for name in ("mapping", "written_back")}  # type: ignore[operator]
+        parts = {name: STANDARD[name] | given.get(name, {}) for name in ("mapping", "written_back")}
         new = STANDARD | given | parts
         if not preview:
             known.puts.append((given, request.headers.get("if-match")))
