@@ -3,7 +3,7 @@
 import json
 import os
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import permutations
@@ -14,10 +14,15 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 import pytest
 from ingest_examples import live, webhook
 
+from crossdock.channels.model import CanonicalOrder
+from crossdock.channels.shopify.mapper import parse_webhook as parse
 from crossdock.contracts.gateway import OrdersWebhookReceived
 from crossdock.contracts.order_ingest import RefundRecorded
 from crossdock.testing.bench import HandlerBench, event_of
-from order_ingest.domain.status import STATUSES
+from order_ingest.domain import fold
+from order_ingest.domain.order import Arrival, Order
+from order_ingest.domain.status import STATUSES, status
+from order_ingest.translate import arrival_of
 
 ROOT = Path(__file__).parents[4]
 REFERENCE = Path(os.environ.get("CROSSDOCK_REFERENCE", ROOT.parent / "shared")).resolve()
@@ -188,3 +193,72 @@ async def test_edits_refunds_and_a_cancellation_of_samples_end_alike_in_every_or
             ("kept", ((1, False),)),
             ("appeasement", ()),
         }
+
+
+def every_sample() -> Iterator[tuple[str, dict[str, Any]]]:
+    """Every sample that tells an order's lines by their ids, by its file and its place there, whatever happened to it
+    already."""
+    for path in samples("orders"):
+        document = json.loads(path.read_bytes())
+        several = document.get("orders", [document.get("order", document)])
+        for n, order in enumerate(several):
+            if all(line.get("id") for line in order.get("line_items") or [{}]):
+                yield f"{path.stem} {n}", order
+
+
+def going_on(order: dict[str, Any]) -> list[dict[str, Any]]:
+    """A sample and five things more, on top of what its file tells: a refund, a second one, an edit, a parcel, and a
+    cancellation."""
+    began = datetime.fromisoformat(order.get("updated_at") or order["created_at"])
+    times = [(began + timedelta(minutes=minutes)).isoformat() for minutes in range(6)]
+    first, *others = order["line_items"]
+    refunds = list(order.get("refunds") or ())
+    for n, word in enumerate(("cancel", "no_restock"), 1):
+        items = [{"line_item_id": first["id"], "quantity": 1, "restock_type": word, "subtotal": 1}]
+        refunds.append({"id": 9000 + n, "created_at": times[n], "refund_line_items": items, "transactions": []})
+    added = first | {"id": 77, "quantity": 1, "current_quantity": 1, "fulfillable_quantity": 0, "sku": "ADDED"}
+    parcel = {"id": 9009, "status": "success", "created_at": times[4], "line_items": [{"id": 77, "quantity": 1}]}
+    states: list[dict[str, Any]] = [
+        {"updated_at": times[0]},
+        {"refunds": refunds[:-1]},
+        {"refunds": refunds},
+        {"line_items": [first, *others, added]},
+        {"fulfillments": [*(order.get("fulfillments") or ()), parcel]},
+        {"cancelled_at": times[5]},
+    ]
+    whole, life = order, []
+    for state, at in zip(states, times, strict=True):
+        whole = whole | state | {"updated_at": at}
+        life.append(whole)
+    return life
+
+
+def end_of(arrivals: Iterable[Arrival]) -> tuple[object, ...]:
+    """Where an order stands once all of these states came, and which units were told as refunded. Not their kind: an
+    exchange is one only if its new line was known when the refund was told."""
+    order, source, recipient = Order(), None, None
+    facts = set()
+    for arrival in arrivals:
+        step = fold.take_snapshot(order, source, recipient, arrival)
+        order, source = step.order, step.source or source
+        recipient = recipient if step.recipient is None else step.recipient
+        facts |= {(refund.refund_id, refund.lines) for refund in step.refunds}
+    wanted = frozenset(order.wanted.items())
+    return status(order), repr(source), wanted, frozenset(facts), json.dumps(recipient, sort_keys=True)
+
+
+def test_every_sample_order_ends_alike_in_each_of_120_orders_in_which_five_further_events_may_arrive(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    told = dict(every_sample())
+    for name, order in told.items():
+        parsed = [parse("orders/updated", json.dumps(state).encode()) for state in going_on(order)]
+        first, *rest = [arrival_of(one) for (one,) in parsed if isinstance(one, CanonicalOrder)]
+        assert len(rest) == 5, name
+        ends = {end_of((first, *turns)) for turns in permutations(rest)}
+        assert len(ends) == 1, name
+        [(where, *_)] = ends
+        assert where in ("cancelled", "record_only", "cancel_requested", "cancelled_shipped_anyway", "rejected"), name
+    with capsys.disabled():
+        print(f" {len(told)} sample orders, {120 * len(told):,} orders of arrival ", end="")
+    assert len(told) >= 20
