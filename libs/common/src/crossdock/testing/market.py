@@ -10,6 +10,7 @@ import secrets
 import threading
 import time
 from base64 import b64encode
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
@@ -77,12 +78,15 @@ class Sold:
 
 @dataclass
 class Traffic:
-    """What was sent and what was answered. An order counts as accepted once a webhook of it was answered 2xx."""
+    """What was sent and what was answered. An order counts as accepted once a webhook of it was answered 2xx; `refused`
+    are requests without such an answer, `answers` what came instead, `halted` those that stopped half-way."""
 
     sold: list[Sold] = field(default_factory=list)
     accepted: dict[str, float] = field(default_factory=dict)
     refused: int = 0
     requests: int = 0
+    halted: int = 0
+    answers: Counter[str] = field(default_factory=Counter)
     stopped: bool = False
 
     def stop(self) -> None:
@@ -201,7 +205,8 @@ class Market:
 
         `per_second` is the rate; `times` how often each webhook is sent, in an order shuffled by `seed`; without
         `again`, a webhook that was not answered 2xx is not sent a second time. `to` is the gateway's URL. `halt` is for
-        how many seconds every webhook stops in the middle of its body.
+        how many seconds every webhook stops in the middle of its body; `anew` gives every one a connection of its own,
+        as a load balancer does that chooses for each request.
         """
         traffic = Traffic(list(orders))
         sending = self.background.begin(_send_all(to or self.gateway_url, traffic, **how))
@@ -278,12 +283,13 @@ async def _send_all(
     seed: int = 1,
     again: bool = True,
     halt: float = 0.0,
+    anew: bool = False,
 ) -> None:
     """Send at a fixed rate, whatever the answers do."""
     queue = [one for one in traffic.sold for _ in range(times)]
     if times > 1:
         random.Random(seed).shuffle(queue)  # noqa: S311 - a repeatable order
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    limits = httpx.Limits(max_connections=64, max_keepalive_connections=0 if anew else 64)
     async with httpx.AsyncClient(base_url=url, limits=limits, timeout=10, trust_env=False) as client:
         async with asyncio.TaskGroup() as sending:
             began = time.monotonic()
@@ -296,8 +302,9 @@ async def _send_all(
                 sending.create_task(_send(client, traffic, one, again, halt))
 
 
-async def _in_halves(body: bytes, halt: float) -> AsyncIterator[bytes]:
+async def _in_halves(traffic: Traffic, body: bytes, halt: float) -> AsyncIterator[bytes]:
     yield body[: len(body) // 2]
+    traffic.halted += 1
     await asyncio.sleep(halt)
     yield body[len(body) // 2 :]
 
@@ -306,13 +313,16 @@ async def _send(client: httpx.AsyncClient, traffic: Traffic, one: Sold, again: b
     end = time.monotonic() + (PATIENCE_SECONDS if again else 0.0)
     while True:
         traffic.requests += 1
-        with suppress(httpx.TransportError):
+        try:
             headers = {**one.headers, "content-length": str(len(one.body))}
-            content = _in_halves(one.body, halt) if halt else one.body
+            content = _in_halves(traffic, one.body, halt) if halt else one.body
             reply = await client.post("/webhooks/shopify", content=content, headers=headers)
             if reply.is_success:
                 traffic.accepted.setdefault(one.external_id, time.monotonic())
                 return
+            traffic.answers[str(reply.status_code)] += 1
+        except httpx.TransportError as error:
+            traffic.answers[type(error).__name__] += 1
         traffic.refused += 1
         if time.monotonic() > end:
             return
