@@ -41,7 +41,7 @@ class Access:
 
 async def main(database_url: str, store_url: str) -> None:
     allow_private("127.0.0.1")
-    values = {"database_url": database_url, "broker_url": "x", "service_key": "k" * 32, "run_lease_seconds": 6}
+    values = {"database_url": database_url, "broker_url": "x", "service_key": "k" * 32, "run_lease_seconds": 20}
     database = open_database(database_url, "order-ingest")
     access = Access(store_url)
     context = Context(Settings.model_validate(values), database, access, Health())  # type: ignore[arg-type]

@@ -25,9 +25,12 @@ T = TypeVar("T")
 
 
 @contextmanager
-def shared_system(folder: Path, postgres_url: str, broker: Broker, settings: Mapping[str, str]) -> Iterator[System]:
+def shared_system(
+    folder: Path, postgres_url: str, broker: Broker, settings: Mapping[str, str], *, public: bool = False
+) -> Iterator[System]:
     """Start the five services and the sandbox, every service with `settings` (names without their prefix); its logs are
-    in `folder`/logs. Servers that are shared must not be broken."""
+    in `folder`/logs. Servers that are shared must not be broken. `public`: the gateway knows its own address, so that
+    stores send it webhooks and browsers."""
     folder.mkdir(parents=True, exist_ok=True)
     database = f"whole_{token_hex(4)}"
     with ExitStack() as ending:
@@ -39,7 +42,9 @@ def shared_system(folder: Path, postgres_url: str, broker: Broker, settings: Map
         }
         chosen = servers.choose_servers(folder, lambda _: None, where)
         ports = files.ports(folder, (*SERVICES, "sandbox"))
-        system = System(Stack(folder, chosen, ports, sandbox=True, database=database), folder)
+        public_url = f"http://127.0.0.1:{ports['gateway']}" if public else ""
+        stack = Stack(folder, chosen, ports, sandbox=True, database=database, public_url=public_url)
+        system = System(stack, folder)
         for service in SERVICES:
             system.configure(service, **settings)
         ending.callback(asyncio.run, _drop(postgres_url, database))
@@ -58,13 +63,14 @@ async def _drop(postgres_url: str, database: str) -> None:
     await engine.dispose()
 
 
-def eventually(found: Callable[[], T], seconds: float = 60.0) -> T:
+def eventually(found: Callable[[], T | None], seconds: float = 60.0) -> T:
     """What `found` returns once it is true. Fails after `seconds`."""
     end = time.monotonic() + seconds
-    while not (value := found()):
+    while True:
+        if value := found():
+            return value
         assert time.monotonic() < end, f"it did not come within {seconds:g} s"
         time.sleep(0.2)
-    return value
 
 
 def metric(url: str, name: str, **labels: str) -> float | None:

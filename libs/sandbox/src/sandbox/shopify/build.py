@@ -42,12 +42,13 @@ def location_id(store: Store, name: str | None) -> int:
 
 
 def variant_of(store: Store, product_id: int, position: int, given: VariantDescription) -> Variant:
-    """A new variant of a product, known to the store from now on."""
-    place = location_id(store, given.location)
+    """A new variant of a product, or the one of that id, known to the store from now on."""
+    place, known = location_id(store, given.location), store.variants.get(given.id or 0)
     variant = Variant(
-        id=store.ids.next_mixed(),
+        id=known.id if known else store.ids.next_mixed(),
         product_id=product_id,
-        inventory_item_id=store.ids.next(),
+        inventory_item_id=known.inventory_item_id if known else store.ids.next(),
+        created_at=known.created_at if known else second(),
         title=given.title,
         sku=given.sku,
         price=given.price,
@@ -80,10 +81,13 @@ def product_of(store: Store, given: ProductDescription) -> Product:
         for name, value in changed.items():
             setattr(product, name, value)
     if given.variants is not None or not product.variants:
-        for old in product.variants:
-            store.variants.pop(old.id, None)
+        if strangers := {one.id for one in given.variants or [] if one.id} - {one.id for one in product.variants}:
+            raise Unknown(f"Product {product.id} has no variant {min(strangers)}.")
         wanted = given.variants or [VariantDescription()]
-        product.variants = [variant_of(store, product.id, number, one) for number, one in enumerate(wanted, 1)]
+        made = [variant_of(store, product.id, number, one) for number, one in enumerate(wanted, 1)]
+        for gone in {one.id for one in product.variants} - {one.id for one in made}:
+            del store.variants[gone]
+        product.variants = made
     product.updated_at = second()
     return product
 

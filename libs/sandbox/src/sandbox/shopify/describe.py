@@ -14,8 +14,10 @@ class Description(BaseModel):
 
 
 class VariantDescription(Description):
-    """One variant; `sku` None or blank is allowed, and so is one that another variant carries."""
+    """One variant; `sku` None or blank is allowed, and so is one that another variant carries. `id`: a variant of the
+    product as it was goes on with these values."""
 
+    id: int | None = None
     sku: str | None = None
     title: str = "Default Title"
     price: Decimal = Decimal("10.00")
