@@ -9,7 +9,7 @@ from pydantic import Field
 from sandbox.control import Body
 from sandbox.control_orders import line_in, order_in, shown_order
 from sandbox.control_shopify import store_in
-from sandbox.shopify import actions, routing
+from sandbox.shopify import actions, routing, serving
 from sandbox.shopify.build import Unknown, location_id
 from sandbox.world import World
 
@@ -106,14 +106,14 @@ def _service(world: World, router: APIRouter) -> None:
     async def request(shop: str, which: str) -> dict[str, Any]:
         store = store_in(world, shop)
         order = order_in(store, which)
-        routing.request(world, store, order)
+        serving.request(world, store, order)
         return shown_order(store, order)
 
     @router.post("/{shop}/orders/{which}/request-cancellation")
     async def request_cancellation(shop: str, which: str) -> dict[str, Any]:
         store = store_in(world, shop)
         order = order_in(store, which)
-        routing.request_cancellation(world, store, order)
+        serving.request_cancellation(world, store, order)
         return shown_order(store, order)
 
 

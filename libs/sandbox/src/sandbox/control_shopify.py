@@ -198,6 +198,10 @@ def shown_store(store: Store) -> dict[str, Any]:
         "installed": store.installed,
         "graphql": f"/shopify/{store.domain}/admin/api/{store.settings.served_versions[-1]}/graphql.json",
         "locations": [{"id": one.id, "name": one.name} for one in store.locations.values()],
+        "services": [
+            {"id": one.id, "name": one.name, "location_id": one.location_id, "callback_url": one.callback_url}
+            for one in store.services.values()
+        ],
         "subscriptions": [
             {"id": one.id, "topic": one.topic, "uri": one.uri, "by_api": one.by_api}
             for one in store.subscriptions.values()

@@ -30,6 +30,19 @@ ROOT_SCOPES: dict[str, tuple[str, ...]] = {
     "fulfillmentEventCreate": ("write_fulfillments",),
     "fulfillmentOrderHold": WRITE_FULFILLMENT_ORDERS,
     "fulfillmentOrderReleaseHold": WRITE_FULFILLMENT_ORDERS,
+    "assignedFulfillmentOrders": ("read_assigned_fulfillment_orders",),
+    **dict.fromkeys(
+        ("fulfillmentServiceCreate", "fulfillmentServiceUpdate", "fulfillmentServiceDelete"), ("write_fulfillments",)
+    ),
+    **dict.fromkeys(
+        (
+            "fulfillmentOrderAcceptFulfillmentRequest",
+            "fulfillmentOrderRejectFulfillmentRequest",
+            "fulfillmentOrderAcceptCancellationRequest",
+            "fulfillmentOrderRejectCancellationRequest",
+        ),
+        ("write_assigned_fulfillment_orders",),
+    ),
     "inventorySetQuantities": ("write_inventory",),
 }
 """Scopes of which one is needed to use a root field."""

@@ -5,7 +5,7 @@ from typing import Any
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.money import rest
 from sandbox.shopify.paging import Item, connection, sortable
-from sandbox.shopify.state import Location, Product, Store, Subscription, Variant
+from sandbox.shopify.state import Location, Product, Service, Store, Subscription, Variant
 
 View = dict[str, Any]
 RELEASED = {"01": "January", "04": "April", "07": "July", "10": "October"}
@@ -24,7 +24,7 @@ def location(store: Store, one: Location) -> View:
         "shipsInventory": one.is_active,
         "hasActiveInventory": any(one.id in variant.available for variant in store.variants.values()),
         "isFulfillmentService": one.is_fulfillment_service,
-        "fulfillmentService": (lambda _info: service(store, one)) if one.is_fulfillment_service else None,
+        "fulfillmentService": lambda _info: service_of(store, one),
         "createdAt": one.created_at,
         "updatedAt": one.created_at,
         "address": {
@@ -38,17 +38,30 @@ def location(store: Store, one: Location) -> View:
     }
 
 
-def service(store: Store, one: Location) -> View:
-    """The FulfillmentService that a location belongs to."""
+def service_gid(one: Service) -> str:
+    """The id of a service, with the query that Shopify puts behind it."""
+    return f"{gid('FulfillmentService', one.id)}?id=true"
+
+
+def service(store: Store, one: Service) -> View:
+    """A FulfillmentService of the installed app."""
     return {
         "__typename": "FulfillmentService",
-        "id": gid("FulfillmentService", one.id),
+        "id": service_gid(one),
         "handle": "-".join(one.name.lower().split()),
         "serviceName": one.name,
         "type": "THIRD_PARTY",
-        "callbackUrl": None,
-        "location": lambda _info: location(store, one),
+        "callbackUrl": one.callback_url,
+        "location": lambda _info: location(store, store.locations[one.location_id]),
     }
+
+
+def service_of(store: Store, place: Location) -> View | None:
+    """The FulfillmentService that a location belongs to; of another app's, only what that app calls it."""
+    if not place.is_fulfillment_service:
+        return None
+    own = next((one for one in store.services.values() if one.location_id == place.id), None)
+    return service(store, own or Service(place.id, place.name, place.id, None))
 
 
 def product(store: Store, one: Product) -> View:
@@ -179,6 +192,7 @@ def shop(store: Store) -> View:
         "weightUnit": "GRAMS",
         "taxesIncluded": False,
         "enabledPresentmentCurrencies": [store.currency],
+        "fulfillmentServices": lambda _info: [service(store, one) for one in store.services.values()],
         "plan": {"publicDisplayName": "Basic", "shopifyPlus": False, "partnerDevelopment": True},
     }
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from sandbox.shopify import actions, bulk, catalog_views, fulfilling, routing, views
+from sandbox.shopify import actions, bulk, fulfilling, service_mutations, views
 from sandbox.shopify.context import Context, Info, kind_of, number_in, user_errors
 from sandbox.shopify.inventory import inventory_set_quantities
 from sandbox.shopify.line_payloads import gid
@@ -239,39 +239,8 @@ def release_hold(_root: Any, info: Info, **args: Any) -> View:
     return {"fulfillmentOrder": views.fulfillment_order(context.store, found), "userErrors": []}
 
 
-def answer(said: str) -> Callable[..., Any]:
-    """A fulfillment service's answer to a fulfillment or cancellation request; refusals have no code."""
-
-    def resolve(_root: Any, info: Info, **args: Any) -> View:
-        context: Context = info.context
-        found = context.store.fulfillment_orders.get(number_in(args["id"], "FulfillmentOrder"))
-        if found is None:
-            return user_errors("Fulfillment order does not exist.", ["id"])
-        try:
-            routing.answer(context.world, context.store, found, said)
-        except actions.Refused as refusal:
-            return user_errors(str(refusal), None)
-        return {"fulfillmentOrder": views.fulfillment_order(context.store, found), "userErrors": []}
-
-    return resolve
-
-
-def service_create(_root: Any, info: Info, **args: Any) -> View:
-    """`fulfillmentServiceCreate`: the service gets a location of its own."""
-    context: Context = info.context
-    try:
-        made = routing.register_service(context.store, args["name"])
-    except actions.Refused as refusal:
-        return user_errors(str(refusal), ["name"])
-    return {"fulfillmentService": catalog_views.service(context.store, made), "userErrors": []}
-
-
 MUTATIONS: dict[str, Callable[..., Any]] = {
-    "fulfillmentOrderAcceptFulfillmentRequest": answer("accept"),
-    "fulfillmentOrderRejectFulfillmentRequest": answer("reject"),
-    "fulfillmentOrderAcceptCancellationRequest": answer("accept_cancellation"),
-    "fulfillmentOrderRejectCancellationRequest": answer("reject_cancellation"),
-    "fulfillmentServiceCreate": service_create,
+    **service_mutations.MUTATIONS,
     "bulkOperationRunQuery": bulk.run_query,
     "bulkOperationCancel": bulk.cancel,
     "orderCreate": order_create,

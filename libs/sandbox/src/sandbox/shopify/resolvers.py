@@ -7,7 +7,7 @@ from typing import Any
 
 from graphql import GraphQLError, GraphQLSchema, build_schema
 
-from sandbox.shopify import bulk, mutations, views
+from sandbox.shopify import bulk, mutations, serving, views
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify.app import ROOT_SCOPES, widened
 from sandbox.shopify.catalog_views import number_of
@@ -226,6 +226,14 @@ def subscriptions(_root: Any, info: Info, **args: Any) -> View:
     return _page(found, lambda one: catalog.subscription(store, one), _sort(args, "CREATED_AT"), args)
 
 
+def assigned(_root: Any, info: Info, **args: Any) -> View:
+    """`assignedFulfillmentOrders`: those at locations of the app's own services."""
+    store, places = info.context.store, args.get("locationIds")
+    wanted = None if places is None else [number_of(place) for place in places]
+    found = serving.assigned(store, args.get("assignmentStatus"), wanted)
+    return _page(found, lambda one: views.fulfillment_order(store, one), _sort(args, "ID"), args)
+
+
 def installation(_root: Any, info: Info) -> View:
     """`currentAppInstallation`."""
     return {
@@ -292,6 +300,7 @@ QUERIES: dict[str, Callable[..., Any]] = {
     "order": by_id("Order"),
     "bulkOperation": bulk.one,
     "fulfillmentOrder": by_id("FulfillmentOrder"),
+    "assignedFulfillmentOrders": assigned,
     "fulfillment": by_id("Fulfillment"),
     "product": by_id("Product"),
     "productVariant": by_id("ProductVariant"),

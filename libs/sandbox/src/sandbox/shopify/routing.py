@@ -1,4 +1,4 @@
-"""What happens to fulfillment orders besides being shipped: moves, holds, schedules, requests to a fulfillment service.
+"""What happens to fulfillment orders besides being shipped: moves, holds, schedules.
 
 Webhooks name the fulfillment orders with their statuses and never the order, as Shopify's do.
 """
@@ -9,7 +9,7 @@ from typing import Any
 from sandbox.clock import utc_now
 from sandbox.shopify.actions import Refused, close, touch
 from sandbox.shopify.line_payloads import gid
-from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Location, Order, Store, second
+from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Order, Store, second
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World
 
@@ -107,75 +107,3 @@ def make_due(world: World, store: Store, order: Order) -> None:
     for one in [each for each in open_ones(order) if each.status == "SCHEDULED"]:
         one.status, one.updated_at = "OPEN", second()
         tell(world, store, order, "scheduled_fulfillment_order_ready", {"fulfillment_order": named(one)})
-
-
-def request(world: World, store: Store, order: Order) -> None:
-    """The merchant asks the fulfillment services to ship what is left at their locations."""
-    for one in _serviced(store, order, ("UNSUBMITTED", "REJECTED", "CANCELLATION_ACCEPTED")):
-        one.request_status, one.updated_at = "SUBMITTED", second()
-        body = {
-            "original_fulfillment_order": named(one, request=True),
-            "submitted_fulfillment_order": named(one, request=True),
-            "fulfillment_order_merchant_request": _merchant_request(store),
-        }
-        tell(world, store, order, "fulfillment_request_submitted", body)
-
-
-def request_cancellation(world: World, store: Store, order: Order) -> None:
-    """The merchant asks the fulfillment services to stop."""
-    for one in _serviced(store, order, ("ACCEPTED", "SUBMITTED", "CANCELLATION_REJECTED")):
-        one.request_status, one.updated_at = "CANCELLATION_REQUESTED", second()
-        body = {
-            "fulfillment_order": named(one, request=True),
-            "fulfillment_order_merchant_request": _merchant_request(store),
-        }
-        tell(world, store, order, "cancellation_request_submitted", body)
-
-
-def _serviced(store: Store, order: Order, statuses: tuple[str, ...]) -> list[FulfillmentOrder]:
-    return [
-        one
-        for one in open_ones(order)
-        if store.locations[one.location_id].is_fulfillment_service and one.request_status in statuses
-    ]
-
-
-def _merchant_request(store: Store) -> dict[str, Any]:
-    return {"id": gid("FulfillmentOrderMerchantRequest", store.ids.next()), "message": ""}
-
-
-def answer(world: World, store: Store, one: FulfillmentOrder, said: str) -> None:
-    """A fulfillment service answers a request: `accept`, `reject`, `accept_cancellation`, `reject_cancellation`.
-    Raises: Refused, as Shopify does for what was not asked."""
-    asked = "CANCELLATION_REQUESTED" if said.endswith("cancellation") else "SUBMITTED"
-    if one.request_status != asked:
-        raise Refused(f"Cannot {said.replace('_', ' ')}: the request status is {one.request_status.lower()}.")
-    order = store.orders[one.order_id]
-    one.request_status = {
-        "accept": "ACCEPTED",
-        "reject": "REJECTED",
-        "accept_cancellation": "CANCELLATION_ACCEPTED",
-        "reject_cancellation": "CANCELLATION_REJECTED",
-    }[said]
-    one.updated_at = second()
-    if said == "accept":
-        one.status = "IN_PROGRESS"
-    if said == "accept_cancellation":
-        close(one)
-    touch(world, order)
-    topic = {
-        "accept": "fulfillment_request_accepted",
-        "reject": "fulfillment_request_rejected",
-        "accept_cancellation": "cancellation_request_accepted",
-        "reject_cancellation": "cancellation_request_rejected",
-    }[said]
-    tell(world, store, order, topic, {"fulfillment_order": named(one, request=True)})
-
-
-def register_service(store: Store, name: str) -> Location:
-    """Make a fulfillment service with a location of its own. Raises: Refused when there is one of that name."""
-    if any(one.is_fulfillment_service and one.name == name for one in store.locations.values()):
-        raise Refused("Name has already been taken")
-    made = Location(store.ids.next(), name, is_fulfillment_service=True)
-    store.locations[made.id] = made
-    return made

@@ -166,6 +166,27 @@ class FulfillmentOrderLine:
 
 
 @dataclass
+class Service:
+    """A fulfillment service of the installed app. `notified` is when its callback was last called, by kind."""
+
+    id: int
+    name: str
+    location_id: int
+    callback_url: str | None
+    notified: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass
+class MerchantRequest:
+    """What a merchant asked of a fulfillment service: `FULFILLMENT_REQUEST` or `CANCELLATION_REQUEST`."""
+
+    id: int
+    kind: str
+    message: str
+    sent_at: datetime = field(default_factory=second)
+
+
+@dataclass
 class FulfillmentOrder:
     """Work assigned to one location by one delivery method."""
 
@@ -177,6 +198,8 @@ class FulfillmentOrder:
     status: str = "OPEN"
     request_status: str = "UNSUBMITTED"
     holds: list[dict[str, Any]] = field(default_factory=list)
+    requests: list[MerchantRequest] = field(default_factory=list)
+    answers: list[dict[str, str]] = field(default_factory=list)
     fulfill_at: datetime | None = None
     fulfill_by: datetime | None = None
     deliver_by: datetime | None = None
@@ -400,6 +423,7 @@ class Store:
     timezone_name: str = "America/New_York"
     installed: bool = True
     locations: dict[int, Location] = field(default_factory=dict)
+    services: dict[int, Service] = field(default_factory=dict)
     products: dict[int, Product] = field(default_factory=dict)
     variants: dict[int, Variant] = field(default_factory=dict)
     orders: dict[int, Order] = field(default_factory=dict)

@@ -17,6 +17,7 @@ from sandbox.shopify.state import (
     FulfillmentOrder,
     FulfillmentOrderLine,
     Line,
+    MerchantRequest,
     Order,
     Refund,
     ShippingLine,
@@ -179,12 +180,29 @@ def fulfillment_order(store: Store, one: FulfillmentOrder) -> View:
         "destination": _destination(one.id, owner),
         "supportedActions": [{"action": action, "externalUrl": None} for action in supported_actions(one)],
         "fulfillmentHolds": one.holds,
+        "merchantRequests": lambda _info, **args: _requests(one, args),
         "lineItems": paged(one.lines, lambda slot: _slot(store, owner, slot), lambda slot: slot.id),
         "locationsForMove": paged(
             others,
             lambda other: {"movable": True, "message": None, "location": catalog.location(store, other)},
             lambda other: other.id,
         ),
+    }
+
+
+def _requests(one: FulfillmentOrder, args: dict[str, Any]) -> View:
+    asked = [each for each in one.requests if args.get("kind") in (None, each.kind)]
+    items = [Item(sortable(each.id), each.id, lambda each=each: _request(each)) for each in asked]  # type: ignore[misc]
+    return connection(items, args)
+
+
+def _request(one: MerchantRequest) -> View:
+    return {
+        "__typename": "FulfillmentOrderMerchantRequest",
+        "id": gid("FulfillmentOrderMerchantRequest", one.id),
+        "kind": one.kind,
+        "message": one.message,
+        "sentAt": one.sent_at,
     }
 
 
