@@ -39,8 +39,15 @@ def test_each_file_holds_one_operation_named_after_it() -> None:
 def test_writes_are_told_from_reads() -> None:
     assert {name for name in operations() if is_mutation(name)} == {
         "BacklogStart",
+        "CancellationRequestAccept",
+        "CancellationRequestReject",
         "FulfillmentCreate",
         "TagsAdd",
+        "FulfillmentRequestAccept",
+        "FulfillmentRequestReject",
+        "FulfillmentServiceCreate",
+        "FulfillmentServiceDelete",
+        "FulfillmentServiceUpdate",
         "WebhookSubscriptionCreate",
         "WebhookSubscriptionDelete",
     }

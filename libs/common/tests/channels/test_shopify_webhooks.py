@@ -3,7 +3,7 @@
 import base64
 import hashlib
 import hmac
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -51,6 +51,17 @@ def test_a_secret_that_is_no_longer_in_use_is_refused() -> None:
 
 def test_a_channel_without_secrets_lets_nothing_in() -> None:
     assert isinstance(connector.verify(signed(b""), (), NOW), Refused)
+
+
+def test_a_call_of_a_callback_has_its_address_for_a_topic_and_counts_once_a_second() -> None:
+    """It carries neither topic nor id, and the same body each time: as one delivery it would be heard once for ever."""
+    given = signed(NEW, {"webhook-id": "", "topic": ""})
+    call = RawWebhook(given.headers, given.body, "fulfillment_order_notification")
+    at = [NOW, NOW + timedelta(milliseconds=400), NOW + timedelta(seconds=1)]
+    found = [connector.verify(call, (NEW,), when) for when in at]
+    assert all(isinstance(one, Verified) and one.topic == call.callback for one in found)
+    assert found[0] == found[1] != found[2]
+    assert isinstance(connector.verify(call, (OLD,), NOW), Refused)
 
 
 def test_without_a_delivery_id_the_same_topic_and_body_are_the_same_delivery() -> None:

@@ -81,8 +81,9 @@ class CanonicalRoute:
     """Units of an order that the channel assigned to one of its locations to ship (Shopify: a fulfillment order).
 
     `units` are those still to be shipped, by line; `serviced` when the location belongs to a fulfillment service, which
-    works only on `request` (`unsubmitted`, `submitted`, `accepted`, `rejected`, `cancellation_requested`, …). `state`
-    is `open`, `scheduled` (until `due_at`), `held` (for `reasons`) or `closed`.
+    works only on `request` (`unsubmitted`, `submitted`, `accepted`, `rejected`, `cancellation_requested`, …); the
+    newest one is `request_id`. `state` is `open`, `scheduled` (until `due_at`), `held` (for `reasons`) or `closed`;
+    where the service gave a request back (`cancellation_accepted`), `units` are those that it was about.
     """
 
     route_id: str
@@ -95,6 +96,7 @@ class CanonicalRoute:
     reasons: tuple[str, ...] = ()
     ship_by: datetime | None = None
     deliver_by: datetime | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,6 +200,11 @@ class RouteTouched:
 
 
 @dataclass(frozen=True, slots=True)
+class RequestsMade:
+    """The merchant made requests of our fulfillment service; the channel does not say which: ask it what waits."""
+
+
+@dataclass(frozen=True, slots=True)
 class CanonicalListing:
     """A channel's product variant; `sku` is blank when it has none."""
 
@@ -298,6 +305,7 @@ Parsed = (
     | OrderCancelledNotice
     | OrderTouched
     | RouteTouched
+    | RequestsMade
     | ListingSet
     | ShipNotice
     | PrivacyRequest
@@ -310,10 +318,12 @@ Parsed = (
 
 @dataclass(frozen=True, slots=True)
 class RawWebhook:
-    """One HTTP delivery before it is trusted: lower-case header names, exact body bytes."""
+    """One HTTP delivery before it is trusted: lower-case header names, exact body bytes. `callback` is what it calls,
+    where it came to one of a connector's callbacks."""
 
     headers: dict[str, str]
     body: bytes = field(repr=False)
+    callback: str = ""
 
 
 @dataclass(frozen=True, slots=True)

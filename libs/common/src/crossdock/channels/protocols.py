@@ -33,6 +33,14 @@ class WebhookSource(Protocol):
 
 
 @runtime_checkable
+class CallbackSource(Protocol):
+    """A WebhookSource that also takes calls at addresses below the one of a channel's webhooks."""
+
+    callbacks: frozenset[str]
+    """What may be called: the last part of the address, which is then the delivery's topic."""
+
+
+@runtime_checkable
 class KeptHere(Protocol):
     """A channel that nobody outside keeps: its orders come from files and from people. There is nobody to tell of a
     shipment, and there are no listings."""

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from sandbox.clock import utc_now
-from sandbox.shopify.actions import Refused, close, touch
+from sandbox.shopify.actions import Refused, close
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Order, Store, second
 from sandbox.shopify.webhooks import Event

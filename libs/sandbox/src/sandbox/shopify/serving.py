@@ -31,18 +31,30 @@ NOTICE = "fulfillment_order_notification"
 NOTICE_PAUSE = 60.0
 """Sandbox seconds for which no second notification of the same kind is sent."""
 
-ASKED = {"accept": "SUBMITTED", "reject": "SUBMITTED", "accept_cancellation": "CANCELLATION_REQUESTED",
-         "reject_cancellation": "CANCELLATION_REQUESTED"}  # fmt: skip
-ANSWERED = {"accept": "ACCEPTED", "reject": "REJECTED", "accept_cancellation": "CANCELLATION_ACCEPTED",
-            "reject_cancellation": "CANCELLATION_REJECTED"}  # fmt: skip
+ASKED = {
+    "accept": "SUBMITTED",
+    "reject": "SUBMITTED",
+    "accept_cancellation": "CANCELLATION_REQUESTED",
+    "reject_cancellation": "CANCELLATION_REQUESTED",
+}
+ANSWERED = {
+    "accept": "ACCEPTED",
+    "reject": "REJECTED",
+    "accept_cancellation": "CANCELLATION_ACCEPTED",
+    "reject_cancellation": "CANCELLATION_REJECTED",
+}
 TOPICS = {
     "accept": "fulfillment_request_accepted",
     "reject": "fulfillment_request_rejected",
     "accept_cancellation": "cancellation_request_accepted",
     "reject_cancellation": "cancellation_request_rejected",
 }
-ASSIGNMENTS = {"FULFILLMENT_REQUESTED": "SUBMITTED", "FULFILLMENT_ACCEPTED": "ACCEPTED",
-               "FULFILLMENT_UNSUBMITTED": "UNSUBMITTED", "CANCELLATION_REQUESTED": "CANCELLATION_REQUESTED"}  # fmt: skip
+ASSIGNMENTS = {
+    "FULFILLMENT_REQUESTED": "SUBMITTED",
+    "FULFILLMENT_ACCEPTED": "ACCEPTED",
+    "FULFILLMENT_UNSUBMITTED": "UNSUBMITTED",
+    "CANCELLATION_REQUESTED": "CANCELLATION_REQUESTED",
+}
 """The request status that each assignment status stands for."""
 
 

@@ -28,6 +28,13 @@ from crossdock.channels.protocols import (
     Subscription,
 )
 from crossdock.channels.reading import Bad, identifier, moment, text
+from crossdock.channels.serving import (
+    ChannelService,
+    ReplyState,
+    RequestReply,
+    StockAction,
+    WaitingRequests,
+)
 from crossdock.channels.shopify import (
     bulk,
     mapper,
@@ -35,6 +42,7 @@ from crossdock.channels.shopify import (
     personal,
     routing,
     scopes,
+    serving,
     shipments,
     subscriptions,
     tags,
@@ -57,13 +65,14 @@ class ShopifyConnector:
     """Reads and writes one Shopify store per ChannelAccess; holds no state but what replies teach of their limits."""
 
     kind = "shopify"
+    callbacks = frozenset({webhooks.REQUEST_NOTICE})
 
     def __init__(self) -> None:
         self.client = ShopifyClient()
 
     def verify(self, webhook: RawWebhook, secrets: Sequence[bytes], now: datetime) -> Verified | Refused:
-        """See WebhookSource. Shopify signs no time, so `now` decides nothing: duplicates are found by delivery id."""
-        return webhooks.verify_webhook(webhook, secrets)
+        """See WebhookSource. Shopify signs no time: duplicates are found by delivery id."""
+        return webhooks.verify_webhook(webhook, secrets, now)
 
     def category(self, topic: str) -> str | None:
         """See WebhookSource."""
@@ -195,6 +204,42 @@ class ShopifyConnector:
     async def find_tag(self, access: ChannelAccess, external_id: str, tag: str) -> Evidence:
         """See TagSink; a read by order id, which no index delays."""
         return await tags.find(self.client, access, order_gid(external_id), tag)
+
+    async def waiting_requests(
+        self, access: ChannelAccess, location_id: str, cursor: str | None = None
+    ) -> WaitingRequests:
+        """See RequestSource."""
+        return await serving.waiting(self.client, access, location_id, cursor)
+
+    async def answer_request(self, access: ChannelAccess, reply: RequestReply) -> ReplyState:
+        """See RequestAnswerer."""
+        return await serving.answer(self.client, access, reply)
+
+    async def find_answer(self, access: ChannelAccess, reply: RequestReply) -> ReplyState:
+        """See RequestAnswerer; a read by id."""
+        return await serving.find(self.client, access, reply)
+
+    def service_needs(self) -> tuple[ScopeNeed, ...]:
+        """See ServiceRegistrar."""
+        return scopes.SERVES
+
+    async def list_services(self, access: ChannelAccess) -> tuple[ChannelService, ...]:
+        """See ServiceRegistrar."""
+        return await serving.services(self.client, access)
+
+    async def register_service(self, access: ChannelAccess, name: str, callback_url: str) -> ChannelService:
+        """See ServiceRegistrar."""
+        return await serving.register(self.client, access, name, callback_url)
+
+    async def redirect_service(self, access: ChannelAccess, service_id: str, callback_url: str) -> None:
+        """See ServiceRegistrar."""
+        await serving.redirect(self.client, access, service_id, callback_url)
+
+    async def unregister_service(
+        self, access: ChannelAccess, service_id: str, stock: StockAction, destination: str = ""
+    ) -> None:
+        """See ServiceRegistrar."""
+        await serving.unregister(self.client, access, service_id, stock, destination)
 
     def webhook_topics(self, scopes: Sequence[str]) -> tuple[str, ...]:
         """See WebhookSubscriber."""

@@ -12,6 +12,7 @@ from crossdock.channels.model import (
     OrderCancelledNotice,
     OrderTouched,
     Parsed,
+    RequestsMade,
     RouteTouched,
     Unreadable,
 )
@@ -19,7 +20,7 @@ from crossdock.channels.reading import Bad, Inexact, identifier, moment, read_js
 from crossdock.channels.shopify import personal
 from crossdock.channels.shopify.orders import order_of
 from crossdock.channels.shopify.products import listings_of
-from crossdock.channels.shopify.webhooks import ROUTE_TOPICS, category_of
+from crossdock.channels.shopify.webhooks import REQUEST_NOTICE, ROUTE_TOPICS, category_of
 
 DELETED_AT = datetime(9999, 12, 31, tzinfo=UTC)
 """`products/delete` carries the id alone; a deleted id never comes back, so nothing is newer than its deletion."""
@@ -100,6 +101,8 @@ def _reader(topic: str) -> tuple[str, Reader]:
         return "transaction", _transaction
     if topic in ROUTE_TOPICS:
         return "fulfillment orders", _route
+    if topic == REQUEST_NOTICE:
+        return "notification", _requests
     if topic == "orders/delete":
         return "order", _deleted_order
     if topic == "products/delete":
@@ -139,6 +142,12 @@ def _route(payload: Mapping[str, Any], path: str) -> Parsed:
         if route_id.isascii() and route_id.isdigit():
             return RouteTouched(route_id)
     raise Bad(path, "name no fulfillment order")
+
+
+def _requests(payload: Mapping[str, Any], path: str) -> Parsed:
+    if not isinstance(payload.get("kind"), str):
+        raise Bad(f"{path}.kind", "is missing: the notification does not say that anything was requested")
+    return RequestsMade()
 
 
 def _routes_named(member: Any, path: str, depth: int) -> Iterator[str]:

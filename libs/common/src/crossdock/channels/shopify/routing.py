@@ -14,6 +14,7 @@ from crossdock.channels.reading import identifier, moment
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient
 from crossdock.channels.shopify.promises import promise_of
+from crossdock.channels.shopify.serving import request_of, status_of
 from crossdock.channels.shopify.shipments import with_all_lines
 from crossdock.channels.shopify.shipping import GONE
 
@@ -79,15 +80,20 @@ def _route(node: Mapping[str, Any]) -> CanonicalRoute:
         location=location,
         serviced=serviced,
         state=STATES.get(node["status"], "closed"),
-        units=tuple(
-            (_line(line), line["remainingQuantity"]) for line in node["lineItems"]["nodes"] if line["remainingQuantity"]
-        ),
-        request=str(node.get("requestStatus") or "").lower(),
+        units=_units(node),
+        request=status_of(node),
+        request_id=request_of(node),
         due_at=moment(node.get("fulfillAt"), "fulfillAt"),
         reasons=tuple(sorted(reasons)),
         ship_by=moment(promise.ship_by, "fulfillBy"),
         deliver_by=moment(promise.deliver_by, "maxDeliveryDateTime"),
     )
+
+
+def _units(node: Mapping[str, Any]) -> tuple[tuple[str, int], ...]:
+    """What is left to ship; of what was called back from a service, what it was about."""
+    count = "totalQuantity" if status_of(node) == "cancellation_accepted" else "remainingQuantity"
+    return tuple((_line(line), line[count]) for line in node["lineItems"]["nodes"] if line[count])
 
 
 def _line(line: Mapping[str, Any]) -> str:

@@ -26,11 +26,18 @@ _SHIPS = (
     ScopeNeed(("read_products",), "variants to be shipped are not found"),
     ScopeNeed(READ_FULFILLMENT_ORDERS, "what was shipped is not known"),
 )
+SERVES = (
+    ScopeNeed(("write_fulfillments",), "the fulfillment service is neither registered nor deleted"),
+    ScopeNeed(("write_assigned_fulfillment_orders",), "requests to the service are neither seen nor answered"),
+)
 
 
 def needs(settings: Mapping[str, Any]) -> tuple[ScopeNeed, ...]:
-    """What a store needs to allow: one that sells, or, with the setting `role: destination`, one that ships for us."""
-    return _SHIPS if settings.get("role") == "destination" else _SELLS
+    """What a store needs to allow: one that sells, or, with the setting `role: destination`, one that ships for us;
+    with `fulfillment_service` also what a fulfillment service needs."""
+    if settings.get("role") == "destination":
+        return _SHIPS
+    return (*_SELLS, *SERVES) if settings.get("fulfillment_service") else _SELLS
 
 
 def asked(needed: Sequence[ScopeNeed]) -> tuple[str, ...]:

@@ -47,6 +47,10 @@ _BY_RESOURCE = {
 }
 
 
+REQUEST_NOTICE = "fulfillment_order_notification"
+"""What Shopify calls below the callback address of a fulfillment service when something is requested of it."""
+
+
 def category_of(topic: str) -> str | None:
     """Who needs a topic: `orders`, `catalog`, `stock`, `channel`, or None.
 
@@ -58,7 +62,7 @@ def category_of(topic: str) -> str | None:
         return None
     if topic in _CHANNEL:
         return "channel"
-    if topic in ROUTE_TOPICS or topic in ("refunds/create", "order_transactions/create"):
+    if topic in ROUTE_TOPICS or topic in ("refunds/create", "order_transactions/create", REQUEST_NOTICE):
         return "orders"
     return _BY_RESOURCE.get(topic.partition("/")[0])
 
@@ -68,9 +72,11 @@ def signature_of(body: bytes, secret: bytes) -> str:
     return base64.b64encode(hmac.digest(secret, body, "sha256")).decode()
 
 
-def verify_webhook(webhook: RawWebhook, secrets: Sequence[bytes]) -> Verified | Refused:
+def verify_webhook(webhook: RawWebhook, secrets: Sequence[bytes], now: datetime) -> Verified | Refused:
     """Check the signature with every secret that may be in use: after a rotation Shopify signs with the old one for
-    up to an hour. Headers may start with `x-shopify-` or, as of the newer Events, with `shopify-`."""
+    up to an hour. Headers may start with `x-shopify-` or, as of the newer Events, with `shopify-`.
+
+    What comes to a callback has neither topic nor id, and says the same each time: it counts once a second."""
     if not secrets:
         return Refused("the channel has no webhook secret: set one")
     given = _header(webhook.headers, "hmac-sha256").encode("utf-8", "replace")
@@ -79,11 +85,12 @@ def verify_webhook(webhook: RawWebhook, secrets: Sequence[bytes]) -> Verified | 
     matches = [hmac.compare_digest(signature_of(webhook.body, secret).encode(), given) for secret in secrets]
     if not any(matches):
         return Refused("the signature does not match the body with any secret of the channel")
-    topic = _header(webhook.headers, "topic").lower()[:100]
+    topic = webhook.callback or _header(webhook.headers, "topic").lower()[:100]
     delivery_id = _header(webhook.headers, "webhook-id")[:200]
+    when = now.isoformat(timespec="seconds") if webhook.callback else ""
     return Verified(
         topic=topic,
-        delivery_id=delivery_id or hashlib.sha256(topic.encode() + b"\n" + webhook.body).hexdigest(),
+        delivery_id=delivery_id or hashlib.sha256(f"{topic}\n{when}".encode() + webhook.body).hexdigest(),
         event_id=_header(webhook.headers, "event-id")[:200] or None,
         triggered_at=_triggered_at(webhook.headers),
     )
