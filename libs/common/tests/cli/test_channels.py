@@ -27,6 +27,7 @@ CONNECTION = {
     "checked_at": "2026-11-21T12:01:00Z",
     "check_due_at": "2026-11-21T12:16:00Z",
     "report": REPORT,
+    "fulfillment_service": {"name": "Hub", "id": "1", "location": "77"},
     "repairs": [{"at": "2026-11-21T11:00:00+00:00", "topics": ["orders/create"]}],
 }
 
@@ -36,6 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, Any]
     """What a gateway that answers everything was asked."""
     calls: list[tuple[str, str, Any]] = []
     web = FastAPI()
+    service = {"name": "Hub", "service_id": "1", "location": "77", "locations": ["5"]}
 
     @web.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
     async def answer(path: str, request: Request) -> Any:
@@ -48,6 +50,9 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, Any]
                 return CONNECTION
             case "test" | "repair":
                 return REPORT
+            case "service":
+                calls[-1] = (request.method, f"/{path}", body or dict(request.query_params))
+                return service
             case "reset":
                 return {"resets": 1, "subscriptions_removed": 12, "report": None}
             case "sealing-keys" | "rotate":
@@ -99,6 +104,22 @@ def test_what_is_hard_to_undo_is_asked_first(asked: Any) -> None:
     assert run("channel", "reset", CHANNEL, "--yes")[0] == 0
     assert run("channel", "disconnect", CHANNEL, "--yes")[0] == 0
     assert [path.split("/")[-1] for _, path, _ in asked] == ["reset", CHANNEL]
+
+
+def test_a_service_is_registered_and_says_what_else_stays_ours(asked: Any) -> None:
+    code, out = run("channel", "service", "register", CHANNEL, "--name", "Hub")
+    assert (code, "at its location 77" in out, "also the locations 5" in out) == (0, True, True)
+    assert asked == [("POST", f"/v1/channels/{CHANNEL}/service", {"name": "Hub", "only": False})]
+    assert "location 77" in run("channel", "show", CHANNEL)[1]
+
+
+def test_ending_a_service_says_what_becomes_of_its_stock_and_asks(asked: Any) -> None:
+    assert run("channel", "service", "unregister", CHANNEL, typed="n\n")[0] == 1
+    assert run("channel", "service", "unregister", CHANNEL, "--stock", "transfer")[0] == 1
+    assert asked == []
+    code, out = run("channel", "service", "unregister", CHANNEL, "--stock", "transfer", "--to", "5", "--yes")
+    assert (code, "go to location 5" in out, "nothing becomes ours" in out.replace("\n", " ")) == (0, True, True)
+    assert asked == [("DELETE", f"/v1/channels/{CHANNEL}/service", {"stock": "transfer", "to": "5"})]
 
 
 def test_rotation_says_which_keys_are_still_needed(asked: Any) -> None:

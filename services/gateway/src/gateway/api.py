@@ -12,7 +12,7 @@ from crossdock.messaging import outbox
 from crossdock.service import parked_api
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
-from gateway import channel_api, channels, golive, grants, keys, proxy, store
+from gateway import channel_api, channels, golive, grants, keys, proxy, serving, store
 from gateway.fields import Name
 from gateway.parts import Parts, parts_of
 from gateway.sealing import Unsealable
@@ -41,11 +41,13 @@ def router(context: Context) -> APIRouter:
     )
     routes.add_route("/webhooks/shopify", door, methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
     routes.add_route("/webhooks/{kind}/{channel_id}", door, methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
+    routes.add_route("/webhooks/{kind}/{channel_id}/{callback}", door, methods=["POST"], include_in_schema=False)  # type: ignore[arg-type]
     routes.include_router(_access(context, parts))
     people, admins = Depends(keys.required(parts.keys)), Depends(keys.required(parts.keys, "admin"))
     routes.include_router(channel_api.callback_router(context, parts))
     routes.include_router(channel_api.router(context, parts), prefix="/v1/channels", dependencies=[people])
     routes.include_router(golive.router(context, parts), prefix="/v1/channels")
+    routes.include_router(serving.router(context, parts), prefix="/v1/channels")
     routes.include_router(_keys(context, parts), prefix="/v1/api-keys", dependencies=[admins])
     routes.include_router(_sealing_keys(context, parts), prefix="/v1/sealing-keys", dependencies=[admins])
     routes.include_router(parked_api.router(context.database), prefix="/v1/services/gateway", dependencies=[people])

@@ -17,7 +17,7 @@ from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
 from gateway import approvals, channels, checking, grants, store
 from gateway.channels import Granted
-from gateway.domain.channels import Channel
+from gateway.domain.channels import SERVICE, Channel
 from gateway.domain.connections import Connection, problems_of
 from gateway.fields import Address, CredentialKind, Limit, Name, Secret, by_kind
 from gateway.parts import Parts
@@ -145,9 +145,11 @@ def _connection_routes(context: Context, parts: Parts, routes: APIRouter) -> Non
         async with context.transaction() as tx:
             how = await connections.connection(tx, channel_id)
             token = await store.newest_credential(tx, channel_id, ("access_token",))
-        if how is None:
+            channel = await store.channel(tx, channel_id)
+        if how is None or channel is None:
             raise not_found("channel", channel_id)
-        return shown_connection(how) | {"token_expires_at": None if token is None else token.expires_at}
+        more = {"token_expires_at": None if token is None else token.expires_at, SERVICE: channel.settings.get(SERVICE)}
+        return shown_connection(how) | more
 
     @routes.post("/{channel_id}/test")
     async def test(channel_id: UUID) -> dict[str, Any]:

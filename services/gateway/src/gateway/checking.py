@@ -15,12 +15,14 @@ from uuid import UUID
 from crossdock.channels.errors import AuthExpired, ChannelError
 from crossdock.channels.protocols import ChannelAccess, Inspection
 from crossdock.channels.registry import connector
+from crossdock.channels.serving import ServiceRegistrar
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.envelope import new_id
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
 from gateway import approvals, channels, grants, metrics, store
 from gateway.domain import connections as words
+from gateway.domain.channels import SERVICE
 from gateway.domain.connections import Connection, Missing, Step
 from gateway.grants import Access
 from gateway.parts import Parts
@@ -146,6 +148,7 @@ async def _look(context: Context, parts: Parts, channel_id: UUID, *, repair: boo
         words.version_step(inspection.api_version, inspection.served_version),
         _secret_step(entry),
         told,
+        *await _service(parts, entry),
     )
     report = words.report_of(
         utc_now(),
@@ -158,6 +161,23 @@ async def _look(context: Context, parts: Parts, channel_id: UUID, *, repair: boo
         webhooks=webhooks,
     )
     return Found(report, inspection.scopes, repaired, True)
+
+
+async def _service(parts: Parts, entry: Access) -> tuple[Step, ...]:
+    """Whether our fulfillment service is there and its calls lead to us; nothing where none was wanted."""
+    kept = entry.channel.settings.get(SERVICE)
+    source = connector(entry.channel.kind)
+    if not kept or not isinstance(source, ServiceRegistrar):
+        return ()
+    try:
+        known = {one.service_id: one for one in await source.list_services(bounded(entry))}
+        uri = approvals.public_address(parts, f"/webhooks/{entry.channel.kind}/{entry.channel.id}")
+    except ChannelError as problem:
+        return (Step("service", False, problem.sentence),)
+    except Problem as problem:
+        return (Step("service", False, f"{problem.body.message} {problem.body.next}".rstrip(".")),)
+    found = known.get(kept.get("id", ""))
+    return (words.service_step(kept["name"], found is not None, bool(found and found.callback_url == uri)),)
 
 
 def _not_asked(problem: str, *, lets_us_in: bool | None = None, token: bool = True) -> Found:
@@ -175,13 +195,13 @@ async def _inspect(context: Context, parts: Parts, entry: Access) -> tuple[Acces
     """Ask who the channel is; a token that it no longer takes is renewed once, where it can be."""
     source = connector(entry.channel.kind)
     try:
-        return entry, await source.inspect(_bounded(entry))
+        return entry, await source.inspect(bounded(entry))
     except AuthExpired:
         if entry.connection is None or not entry.connection.renewable:
             raise
     refused = grants.fingerprint(entry.token)
     newer = await grants.access(context, parts, entry.channel.id, refused)
-    return newer, await source.inspect(_bounded(newer))
+    return newer, await source.inspect(bounded(newer))
 
 
 async def _webhooks(
@@ -197,11 +217,11 @@ async def _webhooks(
         return Step("webhooks", False, said.rstrip(".")), {"wanted": list(wanted)}, ()
     said = ""
     try:
-        found = await source.list_webhooks(_bounded(entry))
+        found = await source.list_webhooks(bounded(entry))
         missing = _missing(wanted, found, uri)
         if repair and missing:
             said = await _subscribe(entry, uri, missing)
-            found = await source.list_webhooks(_bounded(entry))
+            found = await source.list_webhooks(bounded(entry))
     except ChannelError as problem:
         return Step("webhooks", False, problem.sentence), {"uri": uri, "wanted": list(wanted)}, ()
     still = _missing(wanted, found, uri)
@@ -214,7 +234,7 @@ async def _webhooks(
 async def _subscribe(entry: Access, uri: str, topics: Sequence[str]) -> str:
     """Subscribe to topics; what went wrong, blank if nothing. Which of them were taken is to be looked up."""
     try:
-        await connector(entry.channel.kind).ensure_webhooks(_bounded(entry), uri, topics)
+        await connector(entry.channel.kind).ensure_webhooks(bounded(entry), uri, topics)
     except ChannelError as problem:
         return problem.sentence
     return ""
@@ -225,7 +245,8 @@ def _missing(wanted: Sequence[str], found: Sequence[Any], uri: str) -> list[str]
     return [topic for topic in wanted if topic not in have]
 
 
-def _bounded(entry: Access) -> ChannelAccess:
+def bounded(entry: Access) -> ChannelAccess:
+    """A channel as connectors want it, with calls that end after some seconds."""
     outside = entry.outside()
     return ChannelAccess(outside.base_url, outside.token, outside.settings | {"timeout_seconds": CALL_SECONDS})
 
@@ -239,7 +260,7 @@ async def unsubscribe(context: Context, parts: Parts, channel_id: UUID) -> int:
             if not entry.token or not channels.can_be_checked(entry.channel.kind):
                 return 0
             uri = approvals.public_address(parts, f"/webhooks/{entry.channel.kind}")
-            return int(await connector(entry.channel.kind).remove_webhooks(_bounded(entry), uri))
+            return int(await connector(entry.channel.kind).remove_webhooks(bounded(entry), uri))
     except (ChannelError, Problem, Unsealable, TimeoutError) as problem:
         log.info("webhook subscriptions of channel %s stay for now: %s", channel_id, type(problem).__name__)
         return 0

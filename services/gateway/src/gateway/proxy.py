@@ -76,11 +76,11 @@ class Proxy:
         except ClientDisconnect:
             raise Problem(400, "broken_off", "The upload broke off.", "Send the file again.") from None
 
-    async def ask(self, service: str, path: str, body: Any, caller: Caller) -> Any:
-        """Post something to a service in a person's name; the JSON of its reply. Raises Problem: what the service says
+    async def ask(self, service: str, path: str, body: Any, caller: Caller, method: str = "POST") -> Any:
+        """Ask a service something in a person's name; the JSON of its reply. Raises Problem: what the service says
         is wrong, or 503, 504."""
         headers = self._headers(service) | {"x-crossdock-actor": caller.name.encode("ascii", "replace").decode()}
-        call = self._clients[service].build_request("POST", path, headers=headers, json=body)
+        call = self._clients[service].build_request(method, path, headers=headers, json=body)
         reply = await self._send(service, call)
         try:
             said = orjson.loads(await reply.aread())

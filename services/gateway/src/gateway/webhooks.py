@@ -15,6 +15,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from crossdock.channels.model import RawWebhook, Refused, Verified
+from crossdock.channels.protocols import CallbackSource
 from crossdock.channels.reading import clean
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.gateway import WEBHOOK_OF_CATEGORY, WebhookReceived
@@ -62,9 +63,12 @@ class WebhookDoor:
         try:
             headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
             entry = self._entry(scope["path_params"], headers)
+            callback = scope["path_params"].get("callback", "")
+            if callback and not (isinstance(entry.source, CallbackSource) and callback in entry.source.callbacks):
+                _unknown()
             await self._read(headers, receive, chunks)
             body = b"".join(chunks)
-            found = verified(entry, headers, body)
+            found = verified(entry, headers, body, callback)
             if not entry.connected and entry.source.category(clean(found.topic)) != ABOUT_ITSELF:
                 _unknown()
             await self._store(*arrival(entry, found, body))
@@ -172,9 +176,9 @@ def message_of(delivery: Delivery, event_type: type[WebhookReceived], kind: str)
     )
 
 
-def verified(entry: Entry, headers: dict[str, str], body: bytes) -> Verified:
+def verified(entry: Entry, headers: dict[str, str], body: bytes, callback: str = "") -> Verified:
     """Check the signature with every secret of the channel. Raises Problem (401)."""
-    answer = entry.source.verify(RawWebhook(headers, body), entry.secrets, utc_now())
+    answer = entry.source.verify(RawWebhook(headers, body, callback), entry.secrets, utc_now())
     if isinstance(answer, Refused):
         log.info("a delivery for channel %s was refused: %s", entry.channel_id, answer.reason)
         _refuse(401, "bad_signature", f"{answer.reason[:1].upper()}{answer.reason[1:]}.", "Check the webhook's secret.")

@@ -17,6 +17,7 @@ from crossdock.cli.commands import (
     policy,
     privacy,
     runs,
+    service,
     skus,
     stock,
     topology,
@@ -45,6 +46,7 @@ SUBJECTS = {
 }
 for name, subject in SUBJECTS.items():
     app.add_typer(subject, name=name)
+channels.app.add_typer(service.app, name="service")
 channels.app.command("policy")(policy.policy)
 channels.app.command("go-live")(golive.go_live)
 one_order.app.command("create")(order_files.create)

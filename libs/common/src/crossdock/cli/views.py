@@ -207,6 +207,9 @@ def connection(console: Console, value: dict[str, Any]) -> None:
         console.print(f"Checked {moment(value['checked_at'])} UTC, next {moment(value['check_due_at'] or '')} UTC")
     else:
         console.print("Not checked yet")
+    if service := value.get("fulfillment_service"):
+        place = f"registered, location {service['location']}" if service.get("location") else "not registered yet"
+        console.print(f"Fulfillment service {escape(service['name'])}: {place}", soft_wrap=True)
     check(console, value["report"])
     for one in value["repairs"]:
         topics = ", ".join(one["topics"])

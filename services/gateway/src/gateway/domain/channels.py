@@ -14,6 +14,10 @@ CREDENTIAL_KINDS = ("access_token", "webhook_secret", "api_key", "signing_secret
 TOKEN_KINDS = ("access_token", "api_key")
 """With these a channel is called; the first that exists is used."""
 
+SERVICE = "fulfillment_service"
+"""The setting that keeps our fulfillment service in the channel: what it is called, and once it is registered the
+channel's `id` of it and the `location` that it works at."""
+
 SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9\-]*\.myshopify\.com")
 """Shopify's rule for a shop's domain; `fullmatch` it, since `$` lets a newline through."""
 

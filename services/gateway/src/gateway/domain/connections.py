@@ -125,6 +125,14 @@ def webhooks_step(wanted: Sequence[str], missing: Sequence[str], repaired: Seque
     return Step("webhooks", False, f"Not subscribed to {', '.join(missing)}{why}{done}")
 
 
+def service_step(name: str, there: bool, ours: bool) -> Step:
+    """Whether our fulfillment service is registered and calls us."""
+    if there and ours:
+        return Step("service", True, f"The fulfillment service {name} is registered")
+    what = "calls another address than ours" if there else "is not registered"
+    return Step("service", False, f"The fulfillment service {name} {what}: `crossdock channel service register`")
+
+
 def report_of(at: datetime, steps: Sequence[Step], **facts: Any) -> dict[str, Any]:
     """What is kept and shown of a check."""
     told = [{"what": step.what, "ok": step.ok, "says": step.says} for step in steps]
