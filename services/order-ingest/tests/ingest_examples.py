@@ -7,6 +7,8 @@ from typing import Any
 from uuid import UUID
 
 from crossdock.contracts.fulfillment import (
+    ChannelRequestAnswered,
+    ChannelRequestFailed,
     FulfillmentAccepted,
     FulfillmentCancelled,
     FulfillmentRejected,
@@ -233,6 +235,21 @@ def tagged(number: int = 1, *, adopted: bool = False) -> OrderTagged:
 
 def tag_failed(number: int = 1) -> OrderTagFailed:
     return OrderTagFailed(order_id=order_id(number), tag="Crossdock", reason="not allowed", occurred_at=NOON)
+
+
+def answered(number: int = 1, request: str = "1", answer: str = "accept", **changes: Any) -> ChannelRequestAnswered:
+    about = {"order_id": order_id(number), "route_id": "7", "request_id": request, "answer": answer}
+    return ChannelRequestAnswered.model_validate(about | {"occurred_at": NOON} | changes)
+
+
+def not_answered(number: int = 1, request: str = "1", answer: str = "accept") -> ChannelRequestFailed:
+    about = {"order_id": order_id(number), "route_id": "7", "request_id": request, "answer": answer}
+    return ChannelRequestFailed.model_validate(about | {"reason": "not allowed", "occurred_at": NOON})
+
+
+def noticed() -> OrdersWebhookReceived:
+    """A notification that something was requested of our fulfillment service."""
+    return webhook({"kind": "FULFILLMENT_REQUEST"}, topic="fulfillment_order_notification")
 
 
 def configured(

@@ -31,7 +31,7 @@ async def decide(tx: Tx, write_id: UUID, decision: Decision, external_id: str) -
         raise not_found("write-back", write_id, "List those to decide with GET /write-backs?state=in_doubt.")
     held = await Desks.lock(tx, [order_id], create=False)
     write = await writes.lock_write(tx, write_id)
-    allowed = ("in_doubt", "failed") if write.kind in ("tracking", "tag") else ("in_doubt",)
+    allowed = ("in_doubt", "failed") if write.kind in ("tracking", "tag", "answer") else ("in_doubt",)
     if write.state not in allowed:
         next_step = "Answer the rejection with `crossdock order retry`." if write.state == "failed" else ""
         raise Problem(409, "nothing_to_decide", f"Write-back {write_id} is {write.state}.", next_step)

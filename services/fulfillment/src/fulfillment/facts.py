@@ -9,7 +9,7 @@ from crossdock.channels.model import NoticePackageLine, ShipNotice
 from crossdock.contracts import order_ingest
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, FulfillmentWebhookReceived
 from crossdock.contracts.inventory import StockReserved
-from crossdock.contracts.order_ingest import RecipientEvent, RecipientRecorded
+from crossdock.contracts.order_ingest import ChannelRequestDecided, RecipientEvent, RecipientRecorded
 from crossdock.messaging.failures import Poison
 from fulfillment.domain.desk import (
     Answer,
@@ -28,6 +28,7 @@ from fulfillment.domain.desk import (
 )
 from fulfillment.domain.recipe import OddParcel, line_units
 from fulfillment.domain.units import Units, total, units_of
+from fulfillment.store.writes import NewWrite
 
 
 def order_state(event: order_ingest.OrderState) -> OrderState:
@@ -42,6 +43,21 @@ def order_state(event: order_ingest.OrderState) -> OrderState:
         answered=event.answered_revision,
         sale=Sale(str(event.channel_id), event.channel_kind, event.external_id, event.number, lines),
         tag=event.tag,
+    )
+
+
+def answer(event: ChannelRequestDecided, trace: str) -> NewWrite:
+    """The answer to a merchant's request, as one of the writes to the order in its channel."""
+    fields = {"route_id", "request_id", "answer", "reason", "message"}
+    return NewWrite(
+        kind="answer",
+        target=f"{event.channel_id}/{event.order_id}",
+        order_id=event.order_id,
+        channel_id=event.channel_id,
+        revision=0,
+        traceparent=trace,
+        asked=f"{event.route_id}/{event.request_id}",
+        payload=event.model_dump(include=fields),
     )
 
 

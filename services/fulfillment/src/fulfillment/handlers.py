@@ -11,6 +11,7 @@ from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, FulfillmentWebhookReceived
 from crossdock.contracts.inventory import StockReserved
 from crossdock.contracts.order_ingest import (
+    ChannelRequestDecided,
     OrderCancelled,
     OrderHeld,
     OrderPlaced,
@@ -62,6 +63,12 @@ async def follow_orders(events: Sequence[OrderState | RecipientEvent | StockRese
     if kept:
         await desks.save_recipients(tx, kept)
     await held.save()
+
+
+@consumer.on(ChannelRequestDecided)
+async def answer_requests(events: Sequence[ChannelRequestDecided], tx: Tx) -> None:
+    """Commit the answers to requests that merchants made of our fulfillment service; a dispatcher gives them."""
+    await writes.add_writes(tx, [facts.answer(event, tx.trace_of(event)) for event in events])
 
 
 @consumer.on(RedactionOrdered)

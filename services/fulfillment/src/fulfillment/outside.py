@@ -29,6 +29,7 @@ from crossdock.channels.protocols import (
     TagSink,
 )
 from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.serving import ReplyState, RequestAnswerer, RequestReply
 from crossdock.service.access import AccessClient
 from fulfillment.domain.desk import Answer
 from fulfillment.domain.protocol import is_elsewhere, is_wanted
@@ -164,6 +165,10 @@ async def _tag(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
     return Done()
 
 
+async def _answer_request(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
+    return _answered(await _able(channel, RequestAnswerer, write).answer_request(access, RequestReply(**write.payload)))
+
+
 async def _look_for_request(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
     reference = reference_of(write)
     said = await _able(channel, FulfillmentProvider, write).status(access, reference)
@@ -203,17 +208,29 @@ async def _look_for_tag(access: ChannelAccess, channel: Any, write: Any) -> tupl
     return found, evidence.strong, evidence.note
 
 
+async def _look_for_answer(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
+    found = await _able(channel, RequestAnswerer, write).find_answer(access, RequestReply(**write.payload))
+    return None if found.state == "open" else _answered(found), True, found.note
+
+
+def _answered(found: ReplyState) -> Done:
+    overtaken = found.state == "overtaken"
+    return Done(note=found.note, adopted=found.state == "found", overtaken=overtaken)
+
+
 _CALLS: dict[str, Callable[[ChannelAccess, Any, Any], Awaitable[Outcome]]] = {
     "submit": _submit,
     "cancel": _cancel,
     "tracking": _push,
     "tag": _tag,
+    "answer": _answer_request,
 }
 _LOOKS: dict[str, Callable[[ChannelAccess, Any, Any], Awaitable[tuple[Done | None, bool, str]]]] = {
     "submit": _look_for_request,
     "cancel": _look_for_cancellation,
     "tracking": _look_for_parcel,
     "tag": _look_for_tag,
+    "answer": _look_for_answer,
 }
 
 

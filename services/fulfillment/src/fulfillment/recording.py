@@ -3,7 +3,14 @@
 from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
-from crossdock.contracts.fulfillment import OrderTagFailed, OrderTagged, TrackingFailed, TrackingWritten
+from crossdock.contracts.fulfillment import (
+    ChannelRequestAnswered,
+    ChannelRequestFailed,
+    OrderTagFailed,
+    OrderTagged,
+    TrackingFailed,
+    TrackingWritten,
+)
 from crossdock.messaging.transaction import Tx
 from fulfillment.desks import Desks, removal_needed
 from fulfillment.domain.desk import Answer
@@ -66,6 +73,8 @@ def fate_of(tx: Tx, result: Result) -> Fate:
 
 def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
     """Let the desk learn what a destination answered, and tell how the tracking of a parcel stands; all in `trace`."""
+    if write.kind == "answer":
+        return tell_answer(tx, held, write, outcome, trace)
     if write.kind == "tracking":
         return tell_tracking(tx, held, write, outcome, trace)
     if write.kind == "tag":
@@ -109,3 +118,18 @@ def tell_tag(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> N
         case Doubt(note, needs_person=True) if not write.needs_person:
             said = f"Nobody can tell whether the order has the tag: {note}. Look there, then decide."
             tx.publish(OrderTagFailed(order_id=write.order_id, tag=tag, reason=said), trace=trace)
+
+
+def tell_answer(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
+    """How our answer to a merchant's request stands, for the order's timeline."""
+    about = {"order_id": write.order_id} | {name: write.payload[name] for name in ("route_id", "request_id", "answer")}
+    match outcome:
+        case Done(_, note, adopted, _, overtaken):
+            tx.publish(
+                ChannelRequestAnswered(adopted=adopted, overtaken=overtaken, evidence=note, **about), trace=trace
+            )
+        case Failed(reason):
+            tx.publish(ChannelRequestFailed(reason=held.private(write.order_id, reason), **about), trace=trace)
+        case Doubt(note, needs_person=True) if not write.needs_person:
+            reason = f"Nobody can tell whether the channel knows the answer: {note}. Look there, then decide"
+            tx.publish(ChannelRequestFailed(reason=reason, **about), trace=trace)

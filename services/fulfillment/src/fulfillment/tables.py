@@ -124,6 +124,7 @@ write_back = Table(
     Column("revision", Integer, nullable=False),
     Column("shipment_id", Text, nullable=False, server_default=""),
     Column("package_ref", Text, nullable=False, server_default=""),
+    Column("asked", Text, nullable=False, server_default=""),
     Column("payload", JSONB, nullable=False),
     Column("traceparent", Text, nullable=False, info=GENERATED),
     Column("state", Text, nullable=False, server_default="pending"),
@@ -139,7 +140,7 @@ write_back = Table(
     Column("evidence", JSONB, nullable=False, server_default=text("'[]'")),
     Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info=GENERATED),
     Column("settled_at", DateTime(timezone=True), info=GENERATED),
-    CheckConstraint("kind IN ('submit', 'cancel', 'tracking', 'tag')", name="write_back_kind"),
+    CheckConstraint("kind IN ('submit', 'cancel', 'tracking', 'tag', 'answer')", name="write_back_kind"),
     CheckConstraint("state IN ('pending', 'sending', 'done', 'in_doubt', 'failed')", name="write_back_state"),
     Index("write_back_order", "order_id"),
     # Their conditions keep them from being taken for the next one: to a planner without statistics all are empty.
@@ -162,6 +163,7 @@ write_back = Table(
         unique=True,
         postgresql_where=text("state IN ('sending', 'in_doubt')"),
     ),
+    Index("write_back_one_answer", "channel_id", "asked", unique=True, postgresql_where=text("kind = 'answer'")),
     Index("write_back_unsettled", "state", "next_at", postgresql_where=text("state IN ('sending', 'in_doubt')")),
     Index("write_back_failed", "settled_at", postgresql_where=text("state = 'failed'")),
 )

@@ -13,6 +13,7 @@ from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, 
 from crossdock.contracts.holds import HoldCode, hold
 from crossdock.contracts.inventory import ReservedItem, StockReserved
 from crossdock.contracts.order_ingest import (
+    ChannelRequestDecided,
     OrderCancelled,
     OrderHeld,
     OrderLine,
@@ -226,10 +227,29 @@ def policies(n: int) -> Sequence[Event]:
     return [*events[n // 2 :], *events[: n // 2]]
 
 
+def decided(n: int) -> Sequence[Event]:
+    """Answers to requests of a few routes, some of them told again under another message."""
+    answers = ("accept", "reject", "accept_cancellation", "reject_cancellation")
+    return [
+        ChannelRequestDecided.model_validate(
+            {
+                "order_id": order(i % 3),
+                "channel_id": STORE,
+                "route_id": str(i % 3),
+                "request_id": str(i % 5),
+                "answer": answers[i % 15 % 4],
+                "occurred_at": NOON,
+            }
+        )
+        for i in range(n)
+    ]
+
+
 SCENARIOS = {
     "follow_orders": Scenario("follow_orders", told_of_orders, (two_channels, placed_orders)),
     "receive_notices": Scenario("receive_notices", notices, (two_channels, requested)),
     "learn_channels": Scenario("learn_channels", channel_events),
+    "answer_requests": Scenario("answer_requests", decided, (two_channels,)),
     "keep_redactions": Scenario("keep_redactions", redactions),
     "learn_policies": Scenario("learn_policies", policies),
 }

@@ -1,12 +1,13 @@
 """Registering as a fulfillment service of a store: found again, missing scopes named, nothing made ours or taken."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from fastapi import FastAPI
+from fastapi import FastAPI, Request
 
 from sandbox.testing import Sandbox, serve
 
@@ -27,7 +28,6 @@ class Orders:
 @pytest.fixture
 def orders() -> Iterator[Orders]:
     kept, app = Orders(policy={"locations": [], "service_location": ""}), FastAPI()
-    from fastapi import Request
 
     @app.api_route("/channels/{channel_id}/policy", methods=["GET", "PATCH"])
     async def policy(channel_id: str, request: Request) -> dict[str, Any]:
@@ -172,7 +172,7 @@ async def test_a_notification_is_stored_like_any_delivery_and_only_when_it_is_si
     made = shop.shopify.order({"sku": "SHIRT", "location": "Hub"}, webhooks=[])
     shop.shopify.control("clock", {"advance": 1})
     shop.shopify.control(f"shopify/{SHOP}/orders/{made['id']}/request")
-    shop.shopify.settle()
+    await asyncio.to_thread(shop.shopify.settle)
     [told] = [one for one in await shop.gateway.published() if one["type"] == "webhook.orders.received.v1"]
     assert told["topic"] == "fulfillment_order_notification"
     path = f"/webhooks/shopify/{shop.channel}/fulfillment_order_notification"

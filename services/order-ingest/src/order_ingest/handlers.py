@@ -11,6 +11,7 @@ from crossdock.channels.model import (
     OrderCancelledNotice,
     OrderTouched,
     Parsed,
+    RequestsMade,
     RouteTouched,
     Unreadable,
 )
@@ -18,6 +19,8 @@ from crossdock.channels.protocols import WebhookSource
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import OrderScoped
 from crossdock.contracts.fulfillment import (
+    ChannelRequestAnswered,
+    ChannelRequestFailed,
     FulfillmentAccepted,
     FulfillmentCancelled,
     FulfillmentCancelRefused,
@@ -47,7 +50,7 @@ from crossdock.messaging.failures import Poison
 from crossdock.messaging.parked import ToPark, park
 from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
-from order_ingest import privacy, translate
+from order_ingest import privacy, requested, translate
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
@@ -70,9 +73,11 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     read = [(event, *orders_in(event)) for event in events]
     await set_aside(tx, [(event, problems) for event, _, problems in read if problems])
     named = [(event, told) for event, several, _ in read for told in several]
-    await take(tx, [word_of(event, told) for event, told in named if not isinstance(told, RouteTouched)])
+    await take(tx, [word_of(event, told) for event, told in named if not isinstance(told, RouteTouched | RequestsMade)])
     touched = [(event, told) for event, told in named if isinstance(told, RouteTouched)]
     await touches.note(tx, {(event.channel_id, told.route_id, event.channel_kind) for event, told in touched})
+    if noticed := {event.channel_id for event, told in named if isinstance(told, RequestsMade)}:
+        await requested.ask_now(tx, noticed)
 
 
 @consumer.on(
@@ -92,6 +97,8 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     TrackingFailed,
     OrderTagged,
     OrderTagFailed,
+    ChannelRequestAnswered,
+    ChannelRequestFailed,
 )
 async def record_milestones(events: Sequence[OrderScoped], tx: Tx) -> None:
     """Record matches, reservations, requests, shipments and write-backs; hold the order while a line is not known,
@@ -136,13 +143,13 @@ async def record_redactions(events: Sequence[DeliveriesRedacted | RequestsRedact
     await privacy.keep_reports(tx, events)
 
 
-def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told | RouteTouched], list[str]]:
+def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told | RouteTouched | RequestsMade], list[str]]:
     """What a delivery says of orders, and why some of it cannot be read. Raises Poison when nothing of it can."""
-    told: list[Told | RouteTouched] = []
+    told: list[Told | RouteTouched | RequestsMade] = []
     problems: list[str] = []
     for parsed in parse(event):
         match parsed:
-            case CanonicalOrder() | OrderCancelledNotice() | OrderTouched() | RouteTouched():
+            case CanonicalOrder() | OrderCancelledNotice() | OrderTouched() | RouteTouched() | RequestsMade():
                 told.append(parsed)
             case Unreadable(reason):
                 problems.append(reason)
@@ -217,7 +224,7 @@ def reserved(order: Order, event: ReservationEvent) -> Step:
     return fold.take_reservation(order, translate.reservation_of(event))
 
 
-def requested(order: Order, event: FulfillmentRequested) -> Step:
+def was_requested(order: Order, event: FulfillmentRequested) -> Step:
     units = translate.units_of((line.line_id, line.quantity) for line in event.lines)
     return fold.take_request(order, event.revision, Request(event.destination, units))
 
@@ -237,7 +244,7 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     OrderUnmatched: matched,
     StockReserved: reserved,
     StockShort: reserved,
-    FulfillmentRequested: requested,
+    FulfillmentRequested: was_requested,
     FulfillmentAccepted: lambda order, e: fold.take_acceptance(order, e.revision),
     FulfillmentRejected: lambda order, e: fold.take_rejection(order, e.revision, Rejection(e.destination, e.reason)),
     FulfillmentCancelled: lambda order, e: fold.take_settlement(order, translate.settlement_of(e, refused=False)),
@@ -249,6 +256,10 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     TrackingFailed: not_written,
     OrderTagged: lambda order, e: fold.take_tagging(order, Tracking("done", adopted=e.adopted)),
     OrderTagFailed: lambda order, e: fold.take_tagging(order, Tracking("failed", reason=e.reason)),
+    ChannelRequestAnswered: lambda order, e: fold.take_answered(
+        order, f"{e.route_id}/{e.request_id}", "overtaken" if e.overtaken else "done"
+    ),
+    ChannelRequestFailed: lambda order, e: fold.take_answered(order, f"{e.route_id}/{e.request_id}", "failed"),
 }
 """What each event of another service does to an order."""
 

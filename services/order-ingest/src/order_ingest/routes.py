@@ -5,6 +5,7 @@ The order is then marked to be read with its routes, as if a webhook had named i
 
 import asyncio
 import logging
+from uuid import UUID
 
 from crossdock.channels.errors import ChannelError, Retryable
 from crossdock.channels.protocols import RouteSource
@@ -41,7 +42,8 @@ async def find_owners(context: Context) -> bool:
     owners = await asyncio.gather(*(_owner(context, one, seconds) for one in claimed))
     found = dict(zip(claimed, owners, strict=True))
     async with context.transaction() as tx:
-        await take(tx, [_word(one, owner) for one, owner in found.items() if isinstance(owner, str)])
+        named = [(one, owner) for one, owner in found.items() if isinstance(owner, str)]
+        await take(tx, [reread(one.channel_id, one.channel_kind, owner) for one, owner in named])
         later = {
             one: _wait(settings.refetch_retry_seconds, one, owner)
             for one, owner in found.items()
@@ -73,10 +75,11 @@ def _wait(seconds: float, touch: Touch, problem: Retryable) -> float:
     return min(max(problem.after, doubled), LONGEST_WAIT_SECONDS)
 
 
-def _word(touch: Touch, external_id: str) -> Word:
+def reread(channel_id: UUID, channel_kind: str, external_id: str) -> Word:
+    """What lets an order be read with its routes, as if a webhook had named it."""
     at = utc_now()
-    key = Key(order_id_of(touch.channel_id, external_id, at), touch.channel_id, touch.channel_kind, external_id)
-    return Word(key, Cause(at, touch.channel_kind), _touched)
+    key = Key(order_id_of(channel_id, external_id, at), channel_id, channel_kind, external_id)
+    return Word(key, Cause(at, channel_kind), _touched)
 
 
 def _touched(row: Row, recipient: Recipient | None) -> Step:

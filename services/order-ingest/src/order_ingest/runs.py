@@ -12,6 +12,7 @@ from crossdock.service.runs import store as run_store
 from crossdock.service.runs.model import ChannelRow, Runs
 from order_ingest.backlog import BACKLOG, DAILY_REFETCH
 from order_ingest.reconcile import ORDERS
+from order_ingest.requested import REQUESTS
 from order_ingest.store import channels as store
 
 log = logging.getLogger(__name__)
@@ -19,10 +20,13 @@ log = logging.getLogger(__name__)
 
 async def channels(tx: Tx) -> list[ChannelRow]:
     """The channels that order-ingest knows."""
-    return [ChannelRow(row.channel_id, row.kind, row.name, row.connected) for row in await store.every(tx)]
+    return [
+        ChannelRow(row.channel_id, row.kind, row.name, row.connected, bool(row.service_location))
+        for row in await store.every(tx)
+    ]
 
 
-RUNS = Runs((ORDERS, BACKLOG, DAILY_REFETCH), channels)
+RUNS = Runs((ORDERS, BACKLOG, DAILY_REFETCH, REQUESTS), channels)
 
 
 async def learn_zones(context: Context) -> bool:

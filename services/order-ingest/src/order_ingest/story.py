@@ -5,6 +5,8 @@ from typing import Any
 
 from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import (
+    ChannelRequestAnswered,
+    ChannelRequestFailed,
     FulfillmentAccepted,
     FulfillmentCancelled,
     FulfillmentCancelRefused,
@@ -24,7 +26,7 @@ from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmat
 from order_ingest.domain.changes import Change
 from order_ingest.domain.fold import Note
 from order_ingest.domain.order import Order, Refund, Snapshot, shipped_net
-from order_ingest.translate import told_hold, told_refusal, units_of
+from order_ingest.translate import message_of, told_hold, told_refusal, units_of
 
 LONGEST_LIST = 5
 REFUNDS = {
@@ -74,6 +76,8 @@ def sentence_of_note(note: Note, order: Order, source: Snapshot | None) -> str:
         return _refunded(note.refund, source)
     if note.change is not None:
         return _changed(note.change, order)
+    if note.asked is not None:
+        return _asked(note, order)
     if note.kind in FIXED:
         return FIXED[note.kind]
     assert source is not None, "content changes only with a snapshot at hand"
@@ -90,6 +94,35 @@ def _refunded(refund: Refund, source: Snapshot | None) -> str:
     if refund.paid_back:
         money = f" of {refund.paid_back} {source.currency if source is not None else ''}".rstrip()
     return f"Refund {refund.refund_id}{money}: {REFUNDS[refund.kind].format(units=units)}"
+
+
+ANSWERS = {
+    "accept": "The request is accepted",
+    "reject": "The request is rejected",
+    "accept_cancellation": "Stopping is accepted",
+    "reject_cancellation": "Stopping is refused",
+}
+
+
+def _asked(note: Note, order: Order) -> str:
+    """What the merchant asked of our fulfillment service, and what is answered."""
+    assert note.asked is not None, "only what was asked is answered"
+    if note.reply is None:
+        units = _units(sum(note.asked.units.values()))
+        return f"The store asks to stop {units}" if note.asked.cancel else f"The store requests {units} to be shipped"
+    why = message_of(order, note.reply)
+    return f"{ANSWERS[note.reply.answer]}: {why[:1].lower()}{why[1:]}" if why else ANSWERS[note.reply.answer]
+
+
+def _answered(event: ChannelRequestAnswered) -> str:
+    answer = ANSWERS[event.answer]
+    if event.overtaken:
+        return f"The store was not told that {answer[:1].lower()}{answer[1:]}: {event.evidence}"
+    return f"The store {'knew already' if event.adopted else 'was told'}: {answer[:1].lower()}{answer[1:]}"
+
+
+def _not_answered(event: ChannelRequestFailed) -> str:
+    return f"The store could not be told ({ANSWERS[event.answer].lower()}): {event.reason}. Answer it in the store"
 
 
 def _changed(change: Change, order: Order) -> str:
@@ -186,6 +219,8 @@ SENTENCES: dict[type[Event], Callable[[Any], str]] = {
     ShipmentVoided: _voided,
     ShipmentDelivered: lambda e: f"Shipment {e.shipment_id} was delivered",
     TrackingWritten: _written,
+    ChannelRequestAnswered: _answered,
+    ChannelRequestFailed: _not_answered,
     TrackingFailed: lambda e: f"Tracking of package {e.package_ref} could not be written to the channel: {e.reason}",
     OrderTagged: _tagged,
     OrderTagFailed: lambda e: f"The tag {e.tag!r} could not be put on the order in its channel: {e.reason}",

@@ -25,6 +25,7 @@ from order_ingest.domain.order import (
     Package,
     Recipient,
     Refund,
+    Reply,
     Reservation,
     Settlement,
     Shipment,
@@ -33,6 +34,8 @@ from order_ingest.domain.order import (
 from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.store.orders import Row
 
+GIVEN_BACK = "cancellation_accepted"
+"""The request status of a route that our service works on no more: its units are not late, but called back."""
 STATES: dict[str, type[told.OrderState]] = {state.type.removesuffix(".v1"): state for state in told.ORDER_STATES}
 
 
@@ -120,9 +123,10 @@ def routing_of(routing: CanonicalRouting) -> Routing:
                 route.reasons,
                 route.ship_by,
                 route.deliver_by,
+                route.request_id,
             )
             for route in routing.routes
-            if route.state != "closed"
+            if route.state != "closed" or route.request == GIVEN_BACK
         ),
         shipped=tuple(Shipped(one.location, one.serviced, dict(one.units)) for one in routing.shipped),
     )
@@ -212,6 +216,14 @@ def told_refusal(refusal: Hold) -> catalogue.Refusal:
     return catalogue.refusal(catalogue.RefusalCode(refusal.code), **refusal.quantities)
 
 
+def message_of(order: Order, reply: Reply) -> str:
+    """What the merchant is told beside an answer."""
+    refusal = order.verdict.refusal
+    if reply.answer == "reject" and not reply.message and refusal is not None:
+        return told_refusal(refusal).sentence
+    return reply.message
+
+
 def told_hold(hold: Hold) -> catalogue.Hold:
     """A hold as everybody reads it, its sentence from the catalogue unless its finder wrote it."""
     code = catalogue.HoldCode(hold.code)
@@ -240,6 +252,18 @@ def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderSc
             order_id=row.order_id,
             recipient_version=step.order.recipient_version,
             recipient=told.Recipient.model_validate(step.recipient),
+        )
+    for asked, reply in step.answers:
+        yield told.ChannelRequestDecided.model_validate(
+            {
+                "order_id": row.order_id,
+                "channel_id": row.channel_id,
+                "route_id": asked.route_id,
+                "request_id": asked.request_id,
+                "answer": reply.answer,
+                "reason": reply.reason,
+                "message": message_of(step.order, reply),
+            }
         )
     for refund in step.refunds:
         lines = (told.RefundedLine(line_id=name, quantity=n, restock=restock) for name, n, restock in refund.lines)

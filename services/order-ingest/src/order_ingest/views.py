@@ -45,6 +45,7 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "tag": _tag(order),
         "routes": _routes(source),
         "requests": _requests(order),
+        "channel_requests": _channel_requests(order),
         "shipments": _shipments(order, told=not is_kept_here(row.channel_kind)),
         "timeline": [dict(entry._mapping) for entry in timeline],
     }
@@ -113,6 +114,21 @@ def _routes(source: Snapshot | None) -> list[dict[str, Any]] | None:
             "units": dict(route.units),
         }
         for route in source.routing.routes
+    ]
+
+
+def _channel_requests(order: Order) -> list[dict[str, Any]]:
+    """What the merchant asked of our fulfillment service and waits for, and every answer that was given."""
+    asked = {one.key: one for one in order.asked}
+    return [
+        {
+            "request": key,
+            "asked": None if key not in asked else "cancel" if asked[key].cancel else "ship",
+            "units": None if key not in asked else dict(asked[key].units),
+            "answer": order.replies[key].answer if key in order.replies else None,
+            "state": order.replies[key].state if key in order.replies else "waiting",
+        }
+        for key in dict.fromkeys([*order.replies, *asked])
     ]
 
 

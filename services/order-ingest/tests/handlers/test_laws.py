@@ -8,6 +8,7 @@ from ingest_examples import (
     CHANNEL,
     NOON,
     accepted,
+    answered,
     at,
     configured,
     delivered,
@@ -16,6 +17,9 @@ from ingest_examples import (
     live,
     matched,
     moved,
+    not_answered,
+    noticed,
+    order_id,
     placed,
     rejected,
     requested,
@@ -32,7 +36,7 @@ from ingest_examples import (
     written,
 )
 
-from crossdock.channels.model import RouteTouched
+from crossdock.channels.model import RequestsMade, RouteTouched
 from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import RequestsRedacted
 from crossdock.contracts.gateway import ChannelDisconnected, ChannelWebhookReceived, DeliveriesRedacted
@@ -41,7 +45,9 @@ from crossdock.testing.bench import HandlerBench
 from crossdock.testing.laws import Scenario, check_laws
 from order_ingest import handlers
 from order_ingest.book import Cause
+from order_ingest.domain.order import Reply
 from order_ingest.intake import take
+from order_ingest.store import orders
 
 NUMBERS = range(1, 5)
 
@@ -49,8 +55,8 @@ NUMBERS = range(1, 5)
 def webhooks(n: int) -> Sequence[Event]:
     """Orders that are placed, edited, paid, tied, cancelled, out of order, named without their content, and some
     cancelled before it."""
-    events: list[Event] = [webhook({"id": 3}, topic="orders/delete"), touched(5), moved(7)]
-    for i in range(n - 3):
+    events: list[Event] = [webhook({"id": 3}, topic="orders/delete"), touched(5), moved(7), noticed()]
+    for i in range(n - 4):
         if i % 4 == 3:
             events.append(touched(i % 5 + 1, minutes=(i * 7) % 10 // 2 if i % 3 else None))
             continue
@@ -89,6 +95,8 @@ def fulfillments(n: int) -> Sequence[Event]:
         lambda number, i: delivered(number, f"S{i % 3}"),
         lambda number, i: tagged(number, adopted=i % 2 == 0),
         lambda number, _: tag_failed(number),
+        lambda number, i: answered(number, str(i % 3), ("accept", "reject_cancellation")[i % 2]),
+        lambda number, i: not_answered(number, str(i % 3)),
     )
     return [makers[i % len(makers)](i % 4 + 1, i) for i in range(n)]
 
@@ -144,13 +152,22 @@ async def four_orders(tx: Tx) -> None:
     """Orders 1 to 4 of a live channel are placed."""
     await live()(tx)
     named = [(event, told) for event in map(placed, NUMBERS) for told in handlers.orders_in(event)[0]]
-    words = [handlers.word_of(event, told) for event, told in named if not isinstance(told, RouteTouched)]
+    whole = [(event, told) for event, told in named if not isinstance(told, RouteTouched | RequestsMade)]
+    words = [handlers.word_of(event, told) for event, told in whole]
     await take(tx, [word._replace(cause=Cause(NOON, "test")) for word in words])
+
+
+async def asked_orders(tx: Tx) -> None:
+    """Orders 1 to 4, of which each was requested of our fulfillment service three times, and answered."""
+    await four_orders(tx)
+    held = await orders.lock_by_ids(tx, map(order_id, NUMBERS))
+    replies = {f"7/{i}": Reply(("accept", "reject_cancellation")[i % 2]) for i in range(3)}
+    await orders.save_progress(tx, [row._replace(order=row.order._replace(replies=replies)) for row in held.values()])
 
 
 SCENARIOS = {
     "receive_orders": Scenario("receive_orders", webhooks, (live(),)),
-    "record_milestones": Scenario("record_milestones", milestones, (four_orders,)),
+    "record_milestones": Scenario("record_milestones", milestones, (asked_orders,)),
     "learn_channels": Scenario("learn_channels", configurations),
     "receive_privacy_requests": Scenario("receive_privacy_requests", privacy_requests, (four_orders,)),
     "record_redactions": Scenario("record_redactions", redaction_reports),

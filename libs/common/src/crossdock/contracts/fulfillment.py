@@ -204,6 +204,37 @@ class OrderTagFailed(OrderScoped):
     reason: str
 
 
+class ChannelRequestEvent(OrderScoped):
+    """About our answer to a request that a merchant made of our fulfillment service."""
+
+    publisher = "fulfillment"
+
+    order_id: UUID
+    route_id: str
+    request_id: str
+    answer: Literal["accept", "reject", "accept_cancellation", "reject_cancellation"]
+
+
+class ChannelRequestAnswered(ChannelRequestEvent):
+    """The channel knows our answer; `adopted` when a look found it there. `overtaken`: it waits for none any more."""
+
+    type = "channel_request.answered.v1"
+    consumers = ("order-ingest",)
+
+    adopted: bool = False
+    overtaken: bool = False
+    evidence: str = ""
+
+
+class ChannelRequestFailed(ChannelRequestEvent):
+    """The channel could not be told our answer; a person gives it there, or decides."""
+
+    type = "channel_request.failed.v1"
+    consumers = ("order-ingest",)
+
+    reason: str
+
+
 class RequestsRedacted(RedactionReport):
     """Requests, writes to the outside and messages were searched for people to be redacted."""
 
@@ -226,4 +257,6 @@ EVENTS: tuple[type[Event], ...] = (
     TrackingFailed,
     OrderTagged,
     OrderTagFailed,
+    ChannelRequestAnswered,
+    ChannelRequestFailed,
 )

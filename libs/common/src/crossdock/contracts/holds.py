@@ -136,6 +136,8 @@ class RefusalCode(StrEnum):
     STATUS_EXCLUDED = "status_excluded"
     OTHER_LOCATION = "other_location"
     NO_LOCATION = "no_location"
+    WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
 
 
 REFUSALS: dict[RefusalCode, str] = {
@@ -145,6 +147,8 @@ REFUSALS: dict[RefusalCode, str] = {
     RefusalCode.STATUS_EXCLUDED: "The channel's policy imports no orders that are {status}",
     RefusalCode.OTHER_LOCATION: "The store assigned it to a location that is not ours",
     RefusalCode.NO_LOCATION: "The store assigned it to no location",
+    RefusalCode.WITHDRAWN: "The store took its request back",
+    RefusalCode.DECLINED: "The store's request was rejected",
 }
 BRING_IN = "Bring it in with `crossdock order bring-in`, or change the channel's policy."
 

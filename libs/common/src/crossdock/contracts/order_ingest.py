@@ -117,6 +117,27 @@ class RefundRecorded(OrderScoped):
     kind: RefundKind | None = None
 
 
+RequestAnswer = Literal["accept", "reject", "accept_cancellation", "reject_cancellation"]
+"""Our answers to a merchant's request that our fulfillment service ships, or that it stops."""
+
+
+class ChannelRequestDecided(OrderScoped):
+    """A fact: a request that a merchant made of our fulfillment service is to be answered so. Deduplicate by
+    (`channel_id`, `route_id`, `request_id`). `message` is for the merchant; `reason` belongs to `reject`."""
+
+    type = "channel_request.decided.v1"
+    publisher = "order-ingest"
+    consumers = ("fulfillment",)
+
+    order_id: UUID
+    channel_id: UUID
+    route_id: str
+    request_id: str
+    answer: RequestAnswer
+    reason: Literal["other", "nothing_to_ship"] = "other"
+    message: str = ""
+
+
 class Address(Value):
     """Where a parcel goes. Every field may be missing."""
 
@@ -216,6 +237,7 @@ ORDER_STATES: tuple[type[OrderState], ...] = (OrderPlaced, OrderUpdated, OrderCa
 EVENTS: tuple[type[Event], ...] = (
     *ORDER_STATES,
     RefundRecorded,
+    ChannelRequestDecided,
     RecipientRecorded,
     RecipientRedacted,
     PolicyChanged,

@@ -11,12 +11,14 @@ LONGEST_WAIT = 300.0
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """It happened. `adopted`: a look found it, or it had been there before. `answer` is a destination's."""
+    """It happened. `adopted`: a look found it, or it had been there before. `answer` is a destination's. `overtaken`:
+    nobody waits for it any more, and nothing was done."""
 
     external_id: str = ""
     note: str = ""
     adopted: bool = False
     answer: Answer | None = None
+    overtaken: bool = False
 
 
 @dataclass(frozen=True, slots=True)

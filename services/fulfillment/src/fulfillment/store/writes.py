@@ -12,12 +12,13 @@ from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 
 ADD = text("""
-    INSERT INTO write_back (id, kind, target, order_id, channel_id, revision, shipment_id, package_ref, payload,
+    INSERT INTO write_back (id, kind, target, order_id, channel_id, revision, shipment_id, package_ref, asked, payload,
                             traceparent)
     SELECT * FROM unnest(CAST(:id AS uuid[]), CAST(:kind AS text[]), CAST(:target AS text[]),
                          CAST(:order_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:revision AS int[]),
-                         CAST(:shipment_id AS text[]), CAST(:package_ref AS text[]), CAST(:payload AS jsonb[]),
-                         CAST(:traceparent AS text[]))
+                         CAST(:shipment_id AS text[]), CAST(:package_ref AS text[]), CAST(:asked AS text[]),
+                         CAST(:payload AS jsonb[]), CAST(:traceparent AS text[]))
+    ON CONFLICT (channel_id, asked) WHERE kind = 'answer' DO NOTHING
 """)
 CLAIM = """
     WITH due AS (
@@ -150,7 +151,8 @@ BY_STATE = text(SHOWN + " WHERE w.state = :state AND w.id > :after ORDER BY w.id
 class NewWrite:
     """The intent of a write. One write of a `target` is sent, or in doubt, at a time; the others queue.
 
-    `traceparent` is the trace context of what asked for it.
+    `traceparent` is the trace context of what asked for it; `asked` names the request that an `answer` answers, which
+    is answered once.
     """
 
     kind: str
@@ -161,6 +163,7 @@ class NewWrite:
     traceparent: str
     shipment_id: str = ""
     package_ref: str = ""
+    asked: str = ""
     payload: dict[str, Any] = field(default_factory=dict)
 
 
@@ -180,8 +183,8 @@ class Fate:
 
 async def add_writes(tx: Tx, new: Sequence[NewWrite]) -> None:
     """Commit intents, in the order in which they are to be sent."""
-    names = ("kind", "target", "order_id", "channel_id", "revision", "shipment_id", "package_ref", "payload",
-             "traceparent")  # fmt: skip
+    names = ("kind", "target", "order_id", "channel_id", "revision", "shipment_id", "package_ref", "asked",
+             "payload", "traceparent")  # fmt: skip
     await tx.run(ADD, id=[new_id() for _ in new], **{name: [getattr(one, name) for one in new] for name in names})
 
 

@@ -14,6 +14,7 @@ from order_ingest.domain.holds import JUDGED_BY_OTHERS, TO_APPROVE, holds_of
 from order_ingest.domain.judging import judged, marked
 from order_ingest.domain.order import (
     Arrival,
+    Asked,
     Hold,
     Match,
     Order,
@@ -21,6 +22,7 @@ from order_ingest.domain.order import (
     Recipient,
     Refund,
     Rejection,
+    Reply,
     Request,
     Reservation,
     Settlement,
@@ -29,6 +31,7 @@ from order_ingest.domain.order import (
     Tracking,
 )
 from order_ingest.domain.policy import TITLE, mapped
+from order_ingest.domain.requests import replies_due
 
 StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.held", "order.released"]
 
@@ -36,18 +39,21 @@ StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.h
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something for the order's timeline; `hold` for the kinds `held`, `released` and `refused`, `refund` for
-    `refunded`, `change` for what an edit did."""
+    `refunded`, `change` for what an edit did, `asked` for `requested` and, with `reply`, for `reply`."""
 
     kind: str
     hold: Hold | None = None
     refund: Refund | None = None
     change: Change | None = None
+    asked: Asked | None = None
+    reply: Reply | None = None
 
 
 class Step(NamedTuple):
     """The outcome of one fact. `taken` says whether it changed anything; `state` is the event to publish with the
     order as it is now; `source` and `recipient` replace what was kept beside the order. `redacted`: the recipient was
-    removed; `refused`: personal data came for an order whose recipient had been."""
+    removed; `refused`: personal data came for an order whose recipient had been. `answers` are those that requests to
+    our fulfillment service get; `read_again`: the order is to be read from its channel."""
 
     order: Order
     taken: bool = False
@@ -58,10 +64,29 @@ class Step(NamedTuple):
     notes: tuple[Note, ...] = ()
     redacted: bool = False
     refused: bool = False
+    answers: tuple[tuple[Asked, Reply], ...] = ()
+    read_again: bool = False
 
 
 def publish_state(before: Order, after: Order, *, changed: bool = False, notes: tuple[Note, ...] = ()) -> Step:
-    """Tell the order's whole state if it changed; `changed` when its content did."""
+    """Tell the order's whole state if it changed, `changed` when its content did; and answer what can be answered."""
+    step = _told(before, after, changed=changed, notes=notes)
+    return _answering(before, step) if after.asked else step
+
+
+def _answering(before: Order, step: Step) -> Step:
+    order = step.order
+    due = replies_due(order)
+    known = {asked.key for asked in before.asked}
+    answers = tuple((asked, due[asked.key]) for asked in order.asked if asked.key in due)
+    notes = [Note("requested", asked=asked) for asked in order.asked if asked.key not in known]
+    notes += [Note("reply", asked=asked, reply=reply) for asked, reply in answers]
+    if due:
+        order = order._replace(replies={**order.replies, **due})
+    return step._replace(order=order, answers=answers, notes=(*step.notes, *notes))
+
+
+def _told(before: Order, after: Order, *, changed: bool, notes: tuple[Note, ...]) -> Step:
     if not after.ours:
         return Step(after, taken=True, notes=notes)
     old = before.published
@@ -143,7 +168,7 @@ def take_answer(order: Order, old: Snapshot | None, known: Recipient | None, ans
         return Step(order._replace(arrived_meanwhile=False), taken=True)
     done = order._replace(refetching=False)
     if answer is None or (old is not None and answer.snapshot.updated_at < old.updated_at):
-        return Step(done, taken=True)
+        return _answering(order, Step(done, taken=True)) if done.asked else Step(done, taken=True)
     step = _adopt(done, order, old, known, admitted(order, answer))
     return step._replace(notes=(Note("read_again"), *step.notes), refused=_refused(order, answer))
 
@@ -419,3 +444,13 @@ def take_tagging(order: Order, tagging: Tracking) -> Step:
     if order.tagging == tagging or (order.tagging is not None and order.tagging.state == "done"):
         return Step(order)
     return publish_state(order, order._replace(tagging=tagging))
+
+
+def take_answered(order: Order, key: str, state: Literal["done", "overtaken", "failed"]) -> Step:
+    """The channel was told our answer to a request, or could not be. Whatever that changed of the order's routes is
+    read again; that a request was accepted changes nothing of them that matters here."""
+    old = order.replies.get(key)
+    if old is None or old.state in ("done", state):
+        return Step(order)
+    step = publish_state(order, order._replace(replies={**order.replies, key: replace(old, state=state)}))
+    return step._replace(read_again=state == "overtaken" or (state == "done" and old.answer != "accept"))

@@ -7,17 +7,19 @@ fulfilment itself changes in the channel (its fulfillment status) decides only b
 from datetime import timedelta
 
 from order_ingest.domain.content import wanted_of
-from order_ingest.domain.order import Hold, Order, Snapshot, Units, Verdict
+from order_ingest.domain.order import WITHDRAWN, Hold, Order, Snapshot, Units, Verdict
 from order_ingest.domain.policy import ANYWHERE, PAID, Policy
+from order_ingest.domain.requests import asked_of
 from order_ingest.domain.routing import NOT_REQUESTED, PATIENCE, Route, Routing, Share, share_of, unplaced
 
-TEST, LEFT_OUT, TOO_OLD, STATUS, ELSEWHERE, NO_LOCATION = (
+TEST, LEFT_OUT, TOO_OLD, STATUS, ELSEWHERE, NO_LOCATION, DECLINED = (
     "test",
     "left_out",
     "too_old",
     "status_excluded",
     "other_location",
     "no_location",
+    "declined",
 )
 AGE, CURRENCY, SCHEDULED, CHANNEL_HOLD, NOT_ASKED = ("age", "currency", "scheduled", "channel_hold", "not_requested")
 
@@ -38,6 +40,7 @@ def judged(order: Order, source: Snapshot) -> Order:
     if share is not None:
         wanted = {line: min(units, _ours(share, line, before_ours or {})) for line, units in wanted.items()}
     return order._replace(
+        asked=asked_of(source, policy),
         judged=terms.version,
         follows=follows,
         refetching=order.refetching or late,
@@ -117,6 +120,8 @@ def _refusal(order: Order, source: Snapshot, share: Share | None, *, late: bool)
         return None
     if not any(_kept(source, policy).values()):
         return None
+    if share.stopped and not share.elsewhere:
+        return Hold(DECLINED if share.stopped == "rejected" else WITHDRAWN)
     return Hold(ELSEWHERE if share.elsewhere else NO_LOCATION) if policy.scoped or share.elsewhere else None
 
 

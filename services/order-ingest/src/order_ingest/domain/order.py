@@ -226,6 +226,39 @@ class Tracking:
     adopted: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the merchant asked of our fulfillment service and waits for an answer to: to ship the units of a route, or
+    to `cancel` that. `ships`: it holds something that needs shipping."""
+
+    route_id: str
+    request_id: str
+    cancel: bool
+    units: Units
+    ships: bool = True
+
+    @property
+    def key(self) -> str:
+        """What names the request among all of the order's."""
+        return f"{self.route_id}/{self.request_id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Our answer to a request: `accept`, `reject` (for a `reason`), `accept_cancellation` or `reject_cancellation`.
+    What the merchant is told beside it (blank: why the policy rejects the order), and what came of telling it
+    (`pending`, `done`, `overtaken`, `failed`)."""
+
+    answer: str
+    message: str = ""
+    reason: str = "other"
+    state: str = "pending"
+
+
+WITHDRAWN = "withdrawn"
+"""The refusal of an order of which the merchant took every request back."""
+
+
 class Order(NamedTuple):
     """What decides where an order stands. The channel's newest snapshot and the recipient are kept beside it: only
     what the channel says can change them, and milestones need neither. A named tuple, because every event makes a new
@@ -242,6 +275,8 @@ class Order(NamedTuple):
     from. `follows`: the channel is asked for the order's routes whenever it is read. People decided `approved` (what
     the policy makes wait), `brought_in` (what it rejects), and `chosen` or `left_out` (when the channel went live).
     `tag` was decided when the order became ours to ship; `tagging` is what came of it.
+    `asked` are the requests to our fulfillment service that wait for an answer, as the channel was read last, `replies`
+    our answers by the keys of requests.
     """
 
     known: bool = False
@@ -283,6 +318,8 @@ class Order(NamedTuple):
     chosen: bool = False
     tag: str = ""
     tagging: Tracking | None = None
+    asked: tuple[Asked, ...] = ()
+    replies: Mapping[str, Reply] = NOTHING
 
     @property
     def told(self) -> bool:

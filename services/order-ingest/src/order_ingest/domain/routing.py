@@ -21,7 +21,8 @@ NOT_REQUESTED = ("", "unsubmitted")
 @dataclass(frozen=True, slots=True)
 class Route:
     """Units still to be shipped from one location. `serviced`: the location belongs to a fulfillment service, which
-    works only on `request`; `state` is `open`, `scheduled` (until `due_at`) or `held` (for `reasons`)."""
+    works only on `request`, the newest of which is `request_id`; `state` is `open`, `scheduled` (until `due_at`),
+    `held` (for `reasons`), or `closed` where the service gave the request back."""
 
     route_id: str
     location: str
@@ -33,6 +34,7 @@ class Route:
     reasons: tuple[str, ...] = ()
     ship_by: datetime | None = None
     deliver_by: datetime | None = None
+    request_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +56,14 @@ class Routing:
 
 class Share(NamedTuple):
     """What of an order is ours: units that left from our locations, units that they still have to ship, the routes that
-    hold all of the latter back, and whether anything is assigned elsewhere."""
+    hold all of the latter back, and whether anything is assigned elsewhere. `stopped` is the request status of a route
+    of ours that is worked on no more, blank if there is none."""
 
     left: Mapping[str, int]
     to_ship: Mapping[str, int]
     held_back: tuple[Route, ...]
     elsewhere: bool
+    stopped: str = ""
 
 
 def is_ours(location: str, serviced: bool, policy: Policy) -> bool:
@@ -74,20 +78,18 @@ def is_ours(location: str, serviced: bool, policy: Policy) -> bool:
 def share_of(routing: Routing, policy: Policy) -> Share:
     """Our part of an order. Routes that wait are left for later while others can go; if none can, they are what the
     order waits for."""
-    ours = [
-        route
-        for route in routing.routes
-        if is_ours(route.location, route.serviced, policy) and route.request not in STOPPED
-    ]
+    placed = [route for route in routing.routes if is_ours(route.location, route.serviced, policy)]
+    ours = [route for route in placed if route.request not in STOPPED]
     waiting = tuple(route for route in ours if waits(route, policy))
     ready = [route for route in ours if route not in waiting and any(route.units.values())]
     left = [one for one in routing.shipped if is_ours(one.location, one.serviced, policy)]
-    elsewhere = len(ours) < len(routing.routes) or len(left) < len(routing.shipped)
+    elsewhere = len(placed) < len(routing.routes) or len(left) < len(routing.shipped)
     return Share(
         left=total(one.units for one in left),
         to_ship=total(route.units for route in (ready or waiting)),
         held_back=() if ready else waiting,
         elsewhere=elsewhere,
+        stopped=next((route.request for route in placed if route.request in STOPPED), ""),
     )
 
 

@@ -3,7 +3,7 @@
 from datetime import datetime
 
 from order_ingest.domain.holds import NOT_DUE, holds_of
-from order_ingest.domain.order import Order, Units, shipped_net
+from order_ingest.domain.order import WITHDRAWN, Order, Units, shipped_net
 
 STATUSES = (
     "received",
@@ -67,7 +67,8 @@ def _nothing_wanted(order: Order, left: dict[str, int]) -> str:
         return "cancel_requested"
     if order.called_off:
         return "cancelled_shipped_anyway" if any(left.values()) else "cancelled"
-    if refused and not any(left.values()):
+    withdrawn = refused and order.verdict.refusal is not None and order.verdict.refusal.code == WITHDRAWN
+    if refused and not withdrawn and not any(left.values()):
         return "rejected"
     return _arrived(order) if any(left.values()) else "cancelled"  # an edit removed the rest, or everything
 

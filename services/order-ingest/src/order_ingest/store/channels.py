@@ -34,7 +34,13 @@ SAVE = text("""
          AS c(channel_id, channel_version, kind, name, mode, connected, time_zone)
     WHERE channel.channel_id = c.channel_id
 """)
-EVERY = text("SELECT channel_id, kind, name, connected FROM channel WHERE channel_version > 0 ORDER BY channel_id")
+EVERY = text("""
+    SELECT channel_id, kind, name, connected, coalesce(policy->>'service_location', '') AS service_location
+    FROM channel WHERE channel_version > 0 ORDER BY channel_id
+""")
+SERVICE_LOCATION = text("""
+    SELECT coalesce(policy->>'service_location', '') AS place FROM channel WHERE channel_id = :channel_id
+""")
 RECONSIDER = text("""
     INSERT INTO reconsideration (channel_id, after)
     SELECT id, :first FROM unnest(CAST(:channel_ids AS uuid[])) AS id ORDER BY id
@@ -73,8 +79,14 @@ async def _all(tx: Tx, statement: Any, channel_ids: Collection[UUID]) -> dict[UU
 
 
 async def every(tx: Tx) -> Sequence[Any]:
-    """Id, kind, name and connectedness of each channel that was configured."""
+    """Id, kind, name, connectedness and service location of each channel that was configured."""
     return await tx.rows(EVERY)
+
+
+async def service_location(tx: Tx, channel_id: UUID) -> str:
+    """The location of our fulfillment service in a channel, blank when there is none."""
+    rows = await tx.rows(SERVICE_LOCATION, channel_id=channel_id)
+    return str(rows[0].place) if rows else ""
 
 
 async def save(tx: Tx, channels: Mapping[UUID, Channel]) -> None:

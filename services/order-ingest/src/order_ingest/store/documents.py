@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from order_ingest.domain.order import (
+    Asked,
     Hold,
     Line,
     Match,
@@ -13,6 +14,7 @@ from order_ingest.domain.order import (
     Package,
     Published,
     Rejection,
+    Reply,
     Request,
     Reservation,
     Settlement,
@@ -174,6 +176,8 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "rejected": lambda document: {int(key): Rejection(**value) for key, value in document.items()},
     "shipments": lambda document: {key: _shipment(value) for key, value in document.items()},
     "delivered": tuple,
+    "asked": lambda document: tuple(Asked(**one) for one in document),
+    "replies": lambda document: {key: Reply(**value) for key, value in document.items()},
     "tracking": lambda document: {key: Tracking(**value) for key, value in document.items()},
     "tagging": lambda document: Tracking(**document),
 }

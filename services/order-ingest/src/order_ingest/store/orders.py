@@ -117,6 +117,15 @@ SAVE_PROGRESS = text(f"""
         {ENDING}
     FROM s WHERE orders.order_id = s.order_id
 """)  # noqa: S608
+READ_AGAIN = text("""
+    UPDATE orders SET refetch_due_at = coalesce(refetch_due_at, now()),
+        refetch_again = refetch_again OR refetch_token IS NOT NULL
+    WHERE order_id = ANY(CAST(:order_ids AS uuid[]))
+""")
+ASKED = text("""
+    SELECT external_id, progress->'asked' AS asked FROM orders
+    WHERE channel_id = :channel_id AND external_id = ANY(CAST(:external_ids AS text[])) AND progress ? 'asked'
+""")
 RECIPIENTS = text("""
     SELECT order_id, recipient FROM recipient WHERE order_id = ANY(CAST(:order_ids AS uuid[]))
 """)
@@ -235,6 +244,17 @@ def _whole(rows: Sequence[Row]) -> dict[str, list[Any]]:
 async def save_progress(tx: Tx, rows: Sequence[Row]) -> None:
     """Write orders of which only milestones, holds and versions changed."""
     await tx.run(SAVE_PROGRESS, **_progress(rows))
+
+
+async def read_again(tx: Tx, order_ids: Collection[UUID]) -> None:
+    """Let orders that are locked be read from their channel; one that is being read is read once more."""
+    await tx.run(READ_AGAIN, order_ids=sorted(order_ids))
+
+
+async def asked(tx: Tx, channel_id: UUID, external_ids: Collection[str]) -> set[tuple[str, str, str]]:
+    """The requests that a channel's orders are known to wait with: order's external id, route, request."""
+    rows = await tx.rows(ASKED, channel_id=channel_id, external_ids=sorted(set(external_ids)))
+    return {(row.external_id, one["route_id"], one["request_id"]) for row in rows for one in row.asked}
 
 
 def _progress(rows: Sequence[Row]) -> dict[str, list[Any]]:

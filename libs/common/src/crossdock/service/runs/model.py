@@ -26,6 +26,8 @@ class ChannelRow:
     kind: str
     name: str
     connected: bool
+    serviced: bool = False
+    """Whether we are one of its fulfillment services."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,8 @@ class Kind:
     """Where a start needs more than a request: what to do instead, for people."""
     longest_wait: Callable[[Any], float] = lambda _settings: 300.0
     patience: float | None = 6 * 3600.0
+    wanted: Callable[[ChannelRow], bool] = lambda _channel: True
+    """Whether a channel that can take part has any use for it now."""
     local: bool = False
     """Whether its schedule follows the channel's time zone, and waits until that is known."""
 

@@ -49,7 +49,8 @@ async def schedule(runs: Runs, context: Context) -> bool:
         due = []
         for one in there:
             kind = runs.by_name.get(one.kind)
-            if kind is None or not one.enabled or one.channel_id not in channels:
+            channel = channels.get(one.channel_id)
+            if kind is None or channel is None or not one.enabled or not kind.wanted(channel):
                 continue
             zone = zone_of(kind, one)
             slot = zone and due_slot(schedule_of(context, kind, one), zone, one.last_slot, one.created_at, now)
@@ -74,7 +75,9 @@ async def _all(tx: Tx, runs: Runs, channels: Any) -> Sequence[Integration]:
     """Every integration; those of new channels and new kinds are made."""
     there = await store.integrations(tx)
     known = {(one.channel_id, one.kind) for one in there}
-    wanted = [(c.channel_id, kind.name) for c in channels for kind in runs.kinds if kind.serves(c.kind)]
+    wanted = [
+        (c.channel_id, kind.name) for c in channels for kind in runs.kinds if kind.serves(c.kind) and kind.wanted(c)
+    ]
     missing = [key for key in wanted if key not in known]
     if not missing:
         return there
