@@ -87,7 +87,7 @@ def registered(world: World) -> Iterator[Served]:
     integrations = "/v1/services/order-ingest/integrations"
 
     def is_polled() -> bool:
-        return any(one["kind"] == "requests" for one in market.call("GET", integrations))
+        return any(one["kind"] == "requests" for one in market.call("GET", integrations)["integrations"])
 
     world.wait_for(is_polled, "the service's requests are not asked for")
     yield Served(world, channel, done["location"])

@@ -38,7 +38,7 @@ def line(name: str = "a", kept: int = 3, ships: bool = True) -> Line:
 
 
 def route(request: str, asked: str = "r1", *, state: str = "open", **units: int) -> Route:
-    return Route("7", SERVICE, True, state, units or {"a": 3}, request, None, (), asked)
+    return Route("7", SERVICE, True, state, units or {"a": 3}, request, request_id=asked)
 
 
 SOURCE = Snapshot(NOON, "#1", NOON, True, False, False, True, Decimal(30), "EUR", (line(),), "paid")
