@@ -38,7 +38,8 @@ class Store:
         return list(shown["fulfillment_orders"])
 
     async def waiting(self) -> list[Any]:
-        found, cursor = [], None
+        found: list[Any] = []
+        cursor = None
         while True:
             page = await self.connector.waiting_requests(self.access, self.service.location_id, cursor)
             found += page.requests

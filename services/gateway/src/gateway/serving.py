@@ -14,7 +14,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel, ConfigDict, Field
 
 from crossdock.channels.errors import ChannelError, Permanent, Unknown
-from crossdock.channels.protocols import ChannelAccess, Inspector, LocationSource
+from crossdock.channels.protocols import ChannelAccess, LocationSource
 from crossdock.channels.registry import connector
 from crossdock.channels.serving import ChannelService, ServiceRegistrar, StockAction
 from crossdock.service.app import Context
@@ -135,7 +135,6 @@ async def _desk(context: Context, parts: Parts, channel_id: UUID) -> Desk:
 
 async def _need_scopes(desk: Desk) -> None:
     """Raises Problem (409) that names each missing scope with what it is for."""
-    assert isinstance(desk.source, Inspector)
     inspection = await desk.source.inspect(desk.access)
     lacking = desk.source.missing(desk.source.service_needs(), inspection.scopes)
     if lacking:

@@ -38,7 +38,6 @@ class Book:
         self._entries: list[Entry] = []
         self._told: list[tuple[Row, Step, Cause]] = []
         self._refused: list[WebhookReceived] = []
-        self._read_again: set[UUID] = set()
 
     def row(self, order_id: UUID, event: Event) -> Row:
         """An order that an event speaks of, as it is by now. Raises Poison when it is not here."""
@@ -62,13 +61,13 @@ class Book:
         if not step.taken:
             return
         old = self.rows[order_id]
-        self.rows[order_id] = row = old._replace(order=step.order, source=step.source or old.source)
+        self.rows[order_id] = row = old._replace(
+            order=step.order, source=step.source or old.source, read_again=old.read_again or step.read_again
+        )
         self._changed.add(order_id)
         if step.recipient is not None:
             self.recipients[order_id] = step.recipient
             self._recorded[order_id] = (step.order.recipient_version, step.recipient)
-        if step.read_again:
-            self._read_again.add(order_id)
         if step.state is not None or step.recipient is not None or step.refunds or step.answers:
             self._told.append((row, step, cause))
         if milestone and cause.event is not None:
@@ -88,8 +87,6 @@ class Book:
             await orders.add(self._tx, fresh)
         if stored := [row for row in changed if not row.fresh]:
             await (orders.save_whole(self._tx, stored) if whole else orders.save_progress(self._tx, stored))
-        if self._read_again:
-            await orders.read_again(self._tx, self._read_again)
         if self._recorded:
             await orders.save_recipients(self._tx, self._recorded)
         if self._entries:

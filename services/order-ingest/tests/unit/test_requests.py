@@ -74,8 +74,8 @@ def accepted(terms: Terms | None = None) -> Step:
     return step
 
 
-def called_back(step: Step, **units: int) -> Step:
-    return read(step, under(), route("cancellation_requested", "r2", **units), minutes=5)
+def called_back(step: Step) -> Step:
+    return read(step, under(), route("cancellation_requested", "r2"), minutes=5)
 
 
 def settle(step: Step, **standing: int) -> Step:

@@ -109,19 +109,17 @@ SAVE_PROGRESS = text(f"""
     WITH s AS MATERIALIZED (
         SELECT * FROM unnest(CAST(:order_id AS uuid[]), CAST(:status AS text[]), CAST(:hold_codes AS text[]),
                              CAST(:progress AS jsonb[]), CAST(:ended AS bool[]), CAST(:shipped_at AS timestamptz[]),
-                             CAST(:redacted AS bool[]))
-            AS s(order_id, status, hold_codes, progress, ended, shipped_at, redacted)),
+                             CAST(:redacted AS bool[]), CAST(:read_again AS bool[]))
+            AS s(order_id, status, hold_codes, progress, ended, shipped_at, redacted, read_again)),
     old AS MATERIALIZED (SELECT o.order_id, o.channel_id, o.status FROM orders o JOIN s USING (order_id)),
     counted AS ({COUNT_CHANGES})
     UPDATE orders SET status = s.status, hold_codes = string_to_array(s.hold_codes, ' '), progress = s.progress,
+        refetch_due_at = CASE WHEN s.read_again THEN coalesce(orders.refetch_due_at, now())
+            ELSE orders.refetch_due_at END,
+        refetch_again = orders.refetch_again OR (s.read_again AND orders.refetch_token IS NOT NULL),
         {ENDING}
     FROM s WHERE orders.order_id = s.order_id
 """)  # noqa: S608
-READ_AGAIN = text("""
-    UPDATE orders SET refetch_due_at = coalesce(refetch_due_at, now()),
-        refetch_again = refetch_again OR refetch_token IS NOT NULL
-    WHERE order_id = ANY(CAST(:order_ids AS uuid[]))
-""")
 ASKED = text("""
     SELECT external_id, progress->'asked' AS asked FROM orders
     WHERE channel_id = :channel_id AND external_id = ANY(CAST(:external_ids AS text[])) AND progress ? 'asked'
@@ -158,7 +156,8 @@ class Key:
 
 
 class Row(NamedTuple):
-    """One order as stored, locked. `source` is None where none has come or it was not loaded; `fresh`: not stored."""
+    """One order as stored, locked. `source` is None where none has come or it was not loaded; `fresh`: not stored;
+    `read_again`: it is to be read from its channel."""
 
     order_id: UUID
     channel_id: UUID
@@ -167,6 +166,7 @@ class Row(NamedTuple):
     order: Order
     source: Snapshot | None = None
     fresh: bool = False
+    read_again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,13 +242,8 @@ def _whole(rows: Sequence[Row]) -> dict[str, list[Any]]:
 
 
 async def save_progress(tx: Tx, rows: Sequence[Row]) -> None:
-    """Write orders of which only milestones, holds and versions changed."""
-    await tx.run(SAVE_PROGRESS, **_progress(rows))
-
-
-async def read_again(tx: Tx, order_ids: Collection[UUID]) -> None:
-    """Let orders that are locked be read from their channel; one that is being read is read once more."""
-    await tx.run(READ_AGAIN, order_ids=sorted(order_ids))
+    """Write orders of which only milestones, holds and versions changed, and which of them are to be read again."""
+    await tx.run(SAVE_PROGRESS, **_progress(rows), read_again=[row.read_again for row in rows])
 
 
 async def asked(tx: Tx, channel_id: UUID, external_ids: Collection[str]) -> set[tuple[str, str, str]]:
