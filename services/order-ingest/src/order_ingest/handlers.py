@@ -57,6 +57,7 @@ from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
 from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
+from order_ingest.domain.replies import take_answered
 from order_ingest.intake import Word, take
 from order_ingest.store import channels, feeds, orders, touches
 from order_ingest.store.orders import Key, Row
@@ -256,10 +257,10 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     TrackingFailed: not_written,
     OrderTagged: lambda order, e: fold.take_tagging(order, Tracking("done", adopted=e.adopted)),
     OrderTagFailed: lambda order, e: fold.take_tagging(order, Tracking("failed", reason=e.reason)),
-    ChannelRequestAnswered: lambda order, e: fold.take_answered(
+    ChannelRequestAnswered: lambda order, e: take_answered(
         order, f"{e.route_id}/{e.request_id}", "overtaken" if e.overtaken else "done"
     ),
-    ChannelRequestFailed: lambda order, e: fold.take_answered(order, f"{e.route_id}/{e.request_id}", "failed"),
+    ChannelRequestFailed: lambda order, e: take_answered(order, f"{e.route_id}/{e.request_id}", "failed"),
 }
 """What each event of another service does to an order."""
 

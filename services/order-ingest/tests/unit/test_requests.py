@@ -24,6 +24,7 @@ from order_ingest.domain.order import (
     parcel_key,
 )
 from order_ingest.domain.policy import Policy, Terms
+from order_ingest.domain.replies import take_answered
 from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.domain.status import status
 from order_ingest.store.documents import order_of, progress_document
@@ -156,7 +157,7 @@ def test_a_cancellation_that_the_warehouse_refuses_is_rejected_with_how_many_uni
     step = settle(called_back(accepted()), a=3)
     [(_, reply)] = step.answers
     assert reply == Reply("reject_cancellation", "3 of 3 units have left or can no longer be stopped")
-    told = fold.take_answered(step.order, "7/r2", "done")
+    told = take_answered(step.order, "7/r2", "done")
     assert told.read_again
     back = read(told, under(), route("cancellation_rejected", "r2"), minutes=9)
     assert (back.state, back.order.wanted, back.order.verdict.refusal) == ("order.updated", {"a": 3}, None)
@@ -206,10 +207,10 @@ def test_what_was_given_back_is_neither_late_nor_wanted_however_long_it_lies() -
 )
 def test_what_came_of_an_answer_is_kept_and_what_it_changed_is_read(answer: str, state: Any, reads: bool) -> None:
     order = Order(replies={"7/r1": Reply(answer)})
-    step = fold.take_answered(order, "7/r1", state)
+    step = take_answered(order, "7/r1", state)
     assert (step.order.replies["7/r1"].state, step.read_again) == (state, reads)
-    assert not fold.take_answered(step.order, "7/r1", state).taken
-    assert not fold.take_answered(order, "7/unknown", state).taken
+    assert not take_answered(step.order, "7/r1", state).taken
+    assert not take_answered(order, "7/unknown", state).taken
 
 
 def test_requests_and_replies_are_stored_and_read_back_as_they_were() -> None:

@@ -444,13 +444,3 @@ def take_tagging(order: Order, tagging: Tracking) -> Step:
     if order.tagging == tagging or (order.tagging is not None and order.tagging.state == "done"):
         return Step(order)
     return publish_state(order, order._replace(tagging=tagging))
-
-
-def take_answered(order: Order, key: str, state: Literal["done", "overtaken", "failed"]) -> Step:
-    """The channel was told our answer to a request, or could not be. Whatever that changed of the order's routes is
-    read again; that a request was accepted changes nothing of them that matters here."""
-    old = order.replies.get(key)
-    if old is None or old.state in ("done", state):
-        return Step(order)
-    step = publish_state(order, order._replace(replies={**order.replies, key: replace(old, state=state)}))
-    return step._replace(read_again=state == "overtaken" or (state == "done" and old.answer != "accept"))
