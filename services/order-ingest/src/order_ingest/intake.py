@@ -61,7 +61,8 @@ async def take(tx: Tx, words: Sequence[Word]) -> int:
     rows = await orders.lock_by_keys(tx, keys)
     rows |= await _buried(tx, known, keys, rows)
     ids = {name: row.order_id for name, row in rows.items()}
-    book = Book(tx, rows.values(), await orders.recipients(tx, ids.values()))
+    stored = [row.order_id for row in rows.values() if not row.fresh]
+    book = Book(tx, rows.values(), await orders.recipients(tx, stored) if stored else None)
     taken = 0
     for key, cause, judge in words:
         order_id = ids[key.channel_id, key.external_id]

@@ -28,7 +28,7 @@ from fulfillment.domain.units import Units
 
 ADD = text("""
     INSERT INTO desk (order_id) SELECT order_id FROM unnest(CAST(:order_ids AS uuid[])) AS o(order_id)
-    ORDER BY order_id ON CONFLICT DO NOTHING
+    ORDER BY order_id ON CONFLICT DO NOTHING RETURNING order_id
 """)
 COLUMNS = """order_id, order_state, reservation, settlement, recipes, recipient_version, recipient, redacted, address,
     destination"""
@@ -104,12 +104,12 @@ WITHOUT_DESTINATION = text("""
 
 async def lock_desks(tx: Tx, order_ids: Iterable[UUID], *, create: bool = True) -> dict[UUID, Desk]:
     """Lock the desks of some orders. With `create`, one that was never heard of gets an empty desk, so that whoever
-    brings its next fact meets the same lock; without, it is left out."""
+    brings its next fact meets the same lock; without, it is left out. What was just made is not read again."""
     wanted = sorted(set(order_ids))
-    if create:
-        await tx.run(ADD, order_ids=wanted)
-    rows = await tx.rows(LOCK, order_ids=wanted)
-    return await _with_requests(tx, rows)
+    held = {row.order_id: Desk() for row in await tx.rows(ADD, order_ids=wanted)} if create else {}
+    if known := [order_id for order_id in wanted if order_id not in held]:
+        held |= await _with_requests(tx, await tx.rows(LOCK, order_ids=known))
+    return held
 
 
 async def read_desk(tx: Tx, order_id: UUID) -> Desk | None:

@@ -26,7 +26,7 @@ from sku_matcher.store.presence import CARRIERS, HUB, PRESENCE
 
 ADD_ORDERS = text("""
     INSERT INTO order_match (order_id) SELECT id FROM unnest(CAST(:order_ids AS uuid[])) AS id ORDER BY id
-    ON CONFLICT DO NOTHING
+    ON CONFLICT DO NOTHING RETURNING order_id
 """)
 LOCK_ORDERS = text("""
     SELECT * FROM order_match WHERE order_id = ANY(CAST(:order_ids AS uuid[])) ORDER BY order_id FOR UPDATE
@@ -65,11 +65,12 @@ ORDER = text("SELECT * FROM order_match WHERE order_id = :order_id AND order_ver
 
 
 async def lock_orders(tx: Tx, order_ids: Iterable[UUID], *, add: bool = False) -> dict[UUID, Row]:
-    """Lock some orders; with `add`, those never heard of get an empty row first."""
+    """Lock some orders; with `add`, those never heard of get an empty row first, which is not read again."""
     wanted = sorted(set(order_ids))
-    if add:
-        await tx.run(ADD_ORDERS, order_ids=wanted)
-    return {row.order_id: _row(row) for row in await tx.rows(LOCK_ORDERS, order_ids=wanted)}
+    held = {row.order_id: Row() for row in await tx.rows(ADD_ORDERS, order_ids=wanted)} if add else {}
+    if known := [order_id for order_id in wanted if order_id not in held]:
+        held |= {row.order_id: _row(row) for row in await tx.rows(LOCK_ORDERS, order_ids=known)}
+    return held
 
 
 async def order_row(tx: Tx, order_id: UUID) -> Row | None:
