@@ -1,6 +1,7 @@
 """Every message that the matcher reacts to. Each handler loads, folds the events one by one, saves and publishes."""
 
 from collections.abc import Sequence
+from operator import attrgetter
 
 from crossdock.channels.model import ListingSet, Unreadable
 from crossdock.channels.protocols import WebhookSource
@@ -14,7 +15,7 @@ from crossdock.messaging.envelope import again
 from crossdock.messaging.failures import Poison
 from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
-from sku_matcher import telling
+from sku_matcher import runs, telling
 from sku_matcher.assortment import Assortment, state_of
 from sku_matcher.domain import matching
 from sku_matcher.domain.channels import Channel, newest
@@ -74,11 +75,18 @@ async def rematch_orders(events: Sequence[CatalogueEvent], tx: Tx) -> None:
 
 @consumer.on(ChannelConfigured, ChannelDisconnected)
 async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnected], tx: Tx) -> None:
-    """Remember which channels there are, so that a person who names one is understood."""
+    """Remember which channels there are, so that a person who names one is understood; the catalogue of one that was
+    reset is read whole again."""
     known: dict[object, Channel] = {}
     for event in events:
         known[event.channel_id] = newest(known.get(event.channel_id), channel_of(event))
     await catalogue.learn_channels(tx, known.values())
+    configurations = sorted(
+        (event for event in events if isinstance(event, ChannelConfigured)), key=attrgetter("channel_id", "resets")
+    )
+    idle = await catalogue.restart(tx, {event.channel_id: event.resets for event in configurations})
+    if idle:
+        await runs.read_now(tx, idle)
 
 
 def order_of(event: OrderState) -> matching.OrderState:

@@ -1,13 +1,15 @@
 """The matcher's integrations: a channel's catalogue, read page by page, so that it is known without any webhook.
 
-A run reads what changed since the newest run that finished had begun; the first one, and one that is asked to, reads
-everything. A page and the place behind it are one commit. Nothing is removed because a list does not name it.
+A run reads what changed since the newest run that finished had begun; the first one, the first one after a reset, and
+one that is asked to, read everything. A page and the place behind it are one commit. Nothing is removed because a list
+does not name it.
 """
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
 
@@ -16,9 +18,11 @@ from crossdock.channels.protocols import ListingSource
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
+from crossdock.service.runs import store
 from crossdock.service.runs.job import Job
 from crossdock.service.runs.model import DONE, GOES_ON, ChannelRow, Failure, Kind, Runs, Tally, Turn
 from crossdock.service.runs.schedule import Schedule
+from crossdock.service.runs.store import Queued
 from sku_matcher.assortment import Assortment, state_of
 from sku_matcher.store import catalogue
 
@@ -48,12 +52,21 @@ async def turn(job: Job) -> Turn:
     source: ListingSource = connector(run.channel_kind)
     access = await job.context.access.channel(run.channel_id)
     asked_at = utc_now()
-    since = None if run.request.get("full") or run.finished_before is None else run.finished_before - OVERLAP
+    async with job.context.transaction() as tx:
+        reset_at = await catalogue.reset_at(tx, run.channel_id)
+    since = None if run.request.get("full") else changed_since(run.finished_before, reset_at)
     page = await source.list_products(access, since, job.cursor)
     failures = [Failure(f"product {name}", reason) for name, reason in page.unreadable]
     learn = partial(_learn, run.channel_id, asked_at)
     await job.take(page.products, learn, page.cursor, name=lambda told: f"product {told.product_id}", failures=failures)
     return DONE if page.cursor is None else GOES_ON
+
+
+def changed_since(finished_before: datetime | None, reset_at: datetime | None) -> datetime | None:
+    """From when on changes are read, given when the newest run that finished had begun; None: everything is read."""
+    if finished_before is None or (reset_at is not None and finished_before < reset_at):
+        return None
+    return finished_before - OVERLAP
 
 
 async def _learn(channel_id: Any, told_at: Any, tx: Tx, products: Sequence[ListingSet]) -> Tally:
@@ -82,3 +95,13 @@ LISTINGS = Kind(
     request=ListingsRequest,
 )
 RUNS = Runs((LISTINGS,), channels)
+
+
+async def read_now(tx: Tx, channel_ids: Collection[UUID]) -> None:
+    """Queue a run for these channels, beside their schedule."""
+    wanted = [
+        one
+        for one in await store.integrations(tx)
+        if one.channel_id in channel_ids and one.kind == LISTINGS.name and one.enabled
+    ]
+    await store.queue(tx, [Queued(one, LISTINGS.lane, None, "reset", {}) for one in wanted])

@@ -18,6 +18,8 @@ channel = Table(
     Column("kind", Text, nullable=False),
     Column("name", Text, nullable=False),
     Column("connected", Boolean, nullable=False),
+    Column("resets", Integer, nullable=False, server_default=text("0")),
+    Column("reset_at", DateTime(timezone=True), info={"volatile": True}),
 )
 order_match = Table(
     "order_match",

@@ -79,7 +79,12 @@ def scenarios(make: Any) -> dict[str, Scenario]:
             ChannelDisconnected(channel_id=UUID(int=i % 3), channel_version=i)
             if i % 4 == 3
             else ChannelConfigured(
-                channel_id=UUID(int=i % 3), channel_version=i, kind="shopify", name=f"Shop {i}", mode="live"
+                channel_id=UUID(int=i % 3),
+                channel_version=i,
+                kind="shopify",
+                name=f"Shop {i}",
+                mode="live",
+                resets=(i * 3) % 5,
             )
             for i in [*range(n // 2, n), *range(n // 2)]
         ]

@@ -1,6 +1,7 @@
 """A channel's catalogue is known without any webhook: it is read on a schedule, page by page, and only what changed."""
 
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from importlib import import_module
 from typing import Any
 from uuid import UUID
@@ -19,6 +20,7 @@ from crossdock.service.runs import worker
 from crossdock.testing.bench import HandlerBench, event_of
 from sandbox.app import create_app
 from sandbox.testing import Sandbox, serve
+from sku_matcher import runs
 from sku_matcher.runs import RUNS
 from sku_matcher.settings import Settings
 
@@ -101,6 +103,41 @@ async def test_a_later_run_reads_what_changed_and_tells_it(
     told = [event_of(row) for row in bench.published]
     assert {event.sku for event in told if isinstance(event, ListingChanged)} >= {"OLD", "NEW"}
     assert (await newest(bench))["changed"] == 1
+
+
+def reset(version: int, resets: int) -> ChannelConfigured:
+    """The channel as it is told; `resets`: how often somebody has begun it anew."""
+    about = {"channel_id": SHOP, "channel_version": version, "kind": "shopify", "name": "Main", "mode": "observe"}
+    return ChannelConfigured.model_validate(about | {"resets": resets})
+
+
+async def test_a_channel_that_was_reset_is_read_whole_again_once(
+    bench: HandlerBench, context: Context, shop: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "OVERLAP", timedelta(minutes=-10))  # the product is as new as the runs
+    shop.product("SHIRT")
+    await run(context)
+    for told, seen in ((reset(2, 1), 1), (reset(2, 1), 0), (reset(3, 1), 0), (reset(4, 2), 1)):
+        await again(context)
+        assert (await newest(bench))["seen"] == 0
+        await bench.handle("learn_channels", [told])
+        await run(context)
+        assert (await newest(bench))["seen"] == seen, told
+
+
+async def test_a_run_that_is_under_way_when_its_channel_is_reset_begins_anew(
+    bench: HandlerBench, context: Context, shop: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SHOPIFY, "_PRODUCTS", 2)
+    for number in range(5):
+        shop.product(f"SKU-{number}")
+    await worker.schedule(RUNS, context)
+    await worker.turn(RUNS, "listings", False, context)
+    assert (await newest(bench))["cursor"] is not None
+    await bench.handle("learn_channels", [reset(2, 1)])
+    assert (await newest(bench))["cursor"] is None
+    await run(context)
+    assert (await newest(bench))["seen"] == 2 + 5
 
 
 async def test_a_product_that_cannot_be_read_is_named_and_stops_no_other(

@@ -1,6 +1,7 @@
 """SQL of products, listings, SKUs and channels."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -89,6 +90,22 @@ LEARN_CHANNELS = text("""
         kind = COALESCE(NULLIF(excluded.kind, ''), c.kind), name = COALESCE(NULLIF(excluded.name, ''), c.name)
     WHERE c.channel_version < excluded.channel_version
 """)
+# A run that is under way loses its place and its holder, and begins as if it had been started now.
+RESTART = text("""
+    WITH begun AS (
+        UPDATE channel SET resets = r.resets, reset_at = now()
+        FROM unnest(CAST(:channel_id AS uuid[]), CAST(:resets AS int[])) AS r(channel_id, resets)
+        WHERE channel.channel_id = r.channel_id AND channel.resets < r.resets
+        RETURNING channel.channel_id),
+    taken AS (
+        UPDATE run SET token = NULL, cursor = NULL, started_at = now(), due_at = now(), failures = 0,
+            failing_since = NULL, problem = ''
+        WHERE state = 'running' AND kind = 'listings' AND channel_id IN (SELECT channel_id FROM begun))
+    SELECT channel_id FROM begun b
+    WHERE NOT EXISTS (SELECT 1 FROM run r
+                      WHERE r.channel_id = b.channel_id AND r.state = 'running' AND r.kind = 'listings')
+""")
+RESET_AT = text("SELECT reset_at FROM channel WHERE channel_id = :channel_id")
 EVERY_CHANNEL = text("SELECT channel_id, kind, name, connected FROM channel ORDER BY channel_id")
 CHANNELS = text("SELECT channel_id FROM channel WHERE channel_id = ANY(CAST(:channel_ids AS uuid[]))")
 SKUS = text("""
@@ -167,6 +184,19 @@ async def save_sku(tx: Tx, sku: str, sku_version: int, title: str) -> None:
 async def learn_channels(tx: Tx, channels: Collection[Channel]) -> None:
     """Write what is newer than what is known."""
     await tx.run(LEARN_CHANNELS, **columns(sorted(channels, key=lambda channel: channel.channel_id)))
+
+
+async def restart(tx: Tx, resets: Mapping[UUID, int]) -> set[UUID]:
+    """Forget how far the catalogues of channels were read that were reset more often than is known here; returns those
+    of them that nobody is reading."""
+    rows = await tx.rows(RESTART, channel_id=list(resets), resets=list(resets.values()))
+    return {row.channel_id for row in rows}
+
+
+async def reset_at(tx: Tx, channel_id: UUID) -> datetime | None:
+    """When a channel was reset last; None when it never was."""
+    rows = await tx.rows(RESET_AT, channel_id=channel_id)
+    return rows[0].reset_at if rows else None
 
 
 async def every_channel(tx: Tx) -> Sequence[SqlRow[Any]]:
