@@ -1,9 +1,9 @@
 """Order-ingest's HTTP API: orders with their state, why they wait, their parcels and their timeline."""
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query
 
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
@@ -18,9 +18,10 @@ from order_ingest.reconcile import can_be_polled
 from order_ingest.reference import order_id_of
 from order_ingest.runs import RUNS
 from order_ingest.store import feeds, orders, pages
-from order_ingest.views import order_view
+from order_ingest.views import order_view, timeline_view
 
-TIMELINE_LIMIT = 1000
+TIMELINE_PAGE = 1000
+"""Entries of its timeline that an order is shown with; its timeline alone has the others."""
 
 
 def router(context: Context) -> APIRouter:
@@ -41,10 +42,22 @@ def router(context: Context) -> APIRouter:
         async with context.transaction() as tx:
             order_id = await order_id_of(tx, reference)
             found = await pages.one(tx, order_id)
-            entries = await pages.timeline(tx, order_id, TIMELINE_LIMIT)
+            entries = await pages.timeline(tx, order_id, None, TIMELINE_PAGE)
         if found is None:
             raise not_found("order", order_id)
-        return order_view(*found, entries)
+        return order_view(*found, entries, TIMELINE_PAGE)
+
+    @routes.get("/orders/{reference}/timeline")
+    async def show_timeline(
+        reference: str, after: UUID | None = None, limit: Annotated[int, Query(ge=1, le=TIMELINE_PAGE)] = 100
+    ) -> dict[str, Any]:
+        """What happened to an order, oldest first. `next` is the `after` of the next page."""
+        async with context.transaction() as tx:
+            order_id = await order_id_of(tx, reference)
+            if await pages.one(tx, order_id) is None:
+                raise not_found("order", order_id)
+            entries, further = timeline_view(await pages.timeline(tx, order_id, after, limit), limit)
+        return {"order_id": order_id, "timeline": entries, "next": further}
 
     @routes.get("/orders/{reference}/recipient", dependencies=[Depends(needs_people)])
     async def show_recipient(reference: str) -> dict[str, Any]:

@@ -14,8 +14,14 @@ from order_ingest.store.pages import listed_row
 from order_ingest.translate import told_hold, told_refusal
 
 
-def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]:
-    """Everything about one order but its recipient."""
+def timeline_view(entries: Sequence[Any], limit: int) -> tuple[list[dict[str, Any]], UUID | None]:
+    """The entries of a page of a timeline, and the `after` of the next page, if there may be one."""
+    return [dict(entry._mapping) for entry in entries], entries[-1].id if len(entries) == limit else None
+
+
+def order_view(row: Row, status: str, timeline: Sequence[Any], limit: int) -> dict[str, Any]:
+    """Everything about one order but its recipient; of its timeline the first page, of `limit` entries."""
+    entries, further = timeline_view(timeline, limit)
     order, source = row.order, row.source
     return {
         "order_id": row.order_id,
@@ -47,7 +53,8 @@ def order_view(row: Row, status: str, timeline: Sequence[Any]) -> dict[str, Any]
         "requests": _requests(order),
         "channel_requests": _channel_requests(order),
         "shipments": _shipments(order, told=not is_kept_here(row.channel_kind)),
-        "timeline": [dict(entry._mapping) for entry in timeline],
+        "timeline": entries,
+        "timeline_next": further,
     }
 
 

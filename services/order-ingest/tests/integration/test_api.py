@@ -89,6 +89,25 @@ async def test_an_order_tells_why_it_waits_and_what_to_do(api: httpx.AsyncClient
     assert all(entry["cause"] for entry in order["timeline"])
 
 
+async def test_a_timeline_is_read_page_by_page_to_its_end(
+    api: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = (await api.get("/orders/1005")).json()["timeline"]
+    seen, after, asked = [], None, 0
+    while asked == 0 or after:
+        page = (
+            await api.get("/orders/1005/timeline", params={"limit": 2} | ({"after": after} if after else {}))
+        ).json()
+        seen += page["timeline"]
+        after, asked = page["next"], asked + 1
+    assert seen == whole
+    assert (len(whole), asked) == (4, 3)
+    monkeypatch.setattr("order_ingest.api.TIMELINE_PAGE", 3)
+    shown = (await api.get("/orders/1005")).json()
+    assert (shown["timeline"], shown["timeline_next"]) == (whole[:3], whole[2]["id"])
+    assert (await api.get(f"/orders/{order_id(99)}/timeline")).status_code == 404
+
+
 async def test_an_order_is_found_by_its_number_with_its_parcels(api: httpx.AsyncClient) -> None:
     reply = await api.get("/orders/1005")
     order = reply.json()

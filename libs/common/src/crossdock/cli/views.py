@@ -132,6 +132,7 @@ def order(console: Console, order: dict[str, Any]) -> None:
     if tag := order.get("tag"):
         console.print(f"  tag {escape(tag['text'])} (in the channel: {tag['state']})")
     timeline(console, order["timeline"])
+    further(console, order["order_id"], order["timeline_next"])
 
 
 def parcels(order: dict[str, Any]) -> list[dict[str, Any]]:
@@ -153,6 +154,18 @@ def timeline(console: Console, entries: Sequence[dict[str, Any]]) -> None:
     for entry in entries:
         table.add_row(moment(entry["at"]), entry["source"], escape(entry["sentence"]), (entry["cause"] or "")[-12:])
     console.print(table)
+
+
+def timeline_page(console: Console, page: dict[str, Any]) -> None:
+    """A page of an order's timeline, and how the next one is asked for."""
+    timeline(console, page["timeline"])
+    further(console, page["order_id"], page["next"])
+
+
+def further(console: Console, order_id: str, after: str | None) -> None:
+    """Where a timeline goes on, if it does."""
+    if after:
+        console.print(f"There may be more: crossdock order timeline {order_id} --after {after}", soft_wrap=True)
 
 
 def stock(console: Console, levels: Sequence[dict[str, Any]]) -> None:

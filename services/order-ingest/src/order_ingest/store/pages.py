@@ -47,7 +47,9 @@ CUSTOM_PLANS = text("SET LOCAL plan_cache_mode = force_custom_plan")
 ONE = text(f"SELECT {COLUMNS}, source, status FROM orders WHERE order_id = :order_id")  # noqa: S608
 IDS_OF_NUMBER = text("SELECT order_id FROM orders WHERE number_key = :key ORDER BY order_id DESC LIMIT 10")
 TIMELINE = text("""
-    SELECT id, at, kind, sentence, source, cause FROM timeline WHERE order_id = :order_id
+    SELECT id, at, kind, sentence, source, cause FROM timeline
+    WHERE order_id = :order_id AND (CAST(:after AS uuid) IS NULL OR (at, id) > (
+        (SELECT at FROM timeline WHERE order_id = :order_id AND id = CAST(:after AS uuid)), CAST(:after AS uuid)))
     ORDER BY at, id LIMIT :limit
 """)
 RECIPIENT = text("SELECT recipient_version, recipient FROM recipient WHERE order_id = :order_id")
@@ -170,9 +172,9 @@ async def one(tx: Tx, order_id: UUID) -> tuple[Row, str] | None:
     return listed_row(rows[0]), rows[0].status
 
 
-async def timeline(tx: Tx, order_id: UUID, limit: int) -> Sequence[SqlRow[Any]]:
-    """What happened to an order, oldest first."""
-    return await tx.rows(TIMELINE, order_id=order_id, limit=limit)
+async def timeline(tx: Tx, order_id: UUID, after: UUID | None, limit: int) -> Sequence[SqlRow[Any]]:
+    """What happened to an order, oldest first, from the entry behind `after` on."""
+    return await tx.rows(TIMELINE, order_id=order_id, after=after, limit=limit)
 
 
 async def recipient(tx: Tx, order_id: UUID) -> SqlRow[Any] | None:

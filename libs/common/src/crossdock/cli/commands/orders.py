@@ -45,6 +45,19 @@ def order_show(order: str, as_json: AsJson = False) -> None:
         show(client().get(f"/v1/orders/{segment(order)}"), as_json, views.order)
 
 
+@app.command("timeline")
+def order_timeline(
+    order: str,
+    after: Annotated[str | None, _option("Go on after this entry.")] = None,
+    limit: int = 100,
+    as_json: AsJson = False,
+) -> None:
+    """What happened to an order, oldest first."""
+    with one_sentence():
+        found = client().get(f"/v1/orders/{segment(order)}/timeline", after=after, limit=limit)
+        show(found, as_json, views.timeline_page)
+
+
 @app.command("retry")
 def order_retry(order: str) -> None:
     """Ask the destination again after it rejected a request."""
