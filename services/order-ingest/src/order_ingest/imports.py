@@ -52,6 +52,10 @@ ATTEMPTS = 5
 """How often orders are taken again when others bring the same ones at the same moment."""
 
 TOO_LONG = f"belongs to an order of more than {given.MAX_LINES:,} rows: split the order"
+REDACTED = (
+    "A customer of this channel was redacted before the file was imported whole: upload it again without that "
+    "customer's orders."
+)
 STORED = "An order with this number is stored already; the file does not change it."
 
 log = logging.getLogger(__name__)
@@ -96,6 +100,15 @@ async def sweep(context: Context) -> bool:
                 tx, left, f"Nobody started it for {days} days, or its upload broke off: upload it again."
             )
     return False
+
+
+async def end_files(tx: Tx, channel_id: UUID) -> int:
+    """End the imports of a channel whose files still lie here, and forget the files: somebody whose data is to go may
+    stand in them, and nobody can tell from outside. Returns how many there were."""
+    kept = await imports.lock_kept(tx, channel_id)
+    if kept:
+        await imports.stop(tx, kept, REDACTED)
+    return len(kept)
 
 
 async def _go_through(context: Context, token: UUID, job: Job) -> None:

@@ -14,6 +14,7 @@ from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import actor_of, needs_admin
 from order_ingest.domain.search import email_query, phone_query
+from order_ingest.imports import end_files
 from order_ingest.store import privacy
 from order_ingest.store.privacy import Asked
 
@@ -47,6 +48,8 @@ def router(context: Context) -> APIRouter:
             raise Problem(422, "nobody", sentence, "Give external_ids, order_ids, an email or a phone of 5 digits.")
         request_id = new_id()
         async with context.transaction() as tx:
+            # Before people are looked up: what of a file is an order by now is found, the rest becomes none.
+            files = await end_files(tx, new.channel) if new.kind != "export" else 0
             found = await privacy.of_people(tx, {request_id: (new.channel, query)})
             asked = Asked(
                 request_id=request_id,
@@ -56,6 +59,7 @@ def router(context: Context) -> APIRouter:
                 asked_by=actor_of(request),
                 external_ids=new.external_ids,
                 order_ids=(*new.order_ids, *found[request_id]),
+                files_ended=files,
             )
             await privacy.add(tx, [asked])
             return await _shown(tx, request_id)
@@ -140,6 +144,7 @@ def _request(row: Any) -> dict[str, Any]:
         "state": state,
         "orders": row.orders,
         "orders_named": row.orders_named,
+        "files_ended": row.files_ended,
         "requested_at": row.requested_at,
         "done_at": row.reported_at if state == "done" else None,
     }

@@ -178,6 +178,7 @@ privacy_request = Table(
     Column("after", Uuid),
     Column("pages", Integer, nullable=False, server_default="0"),
     Column("orders", Integer, nullable=False, server_default="0"),
+    Column("files_ended", Integer, nullable=False, server_default="0"),
     Column(
         "requested_at", DateTime(timezone=True), nullable=False, server_default=text("now()"), info={"volatile": True}
     ),

@@ -253,6 +253,32 @@ async def test_what_was_uploaded_stays_out_of_every_error_and_result(api: httpx.
     assert rows[1][:3] == ["2", "'=1+1", "error"]  # no spreadsheet takes it for a formula
 
 
+async def test_a_redaction_leaves_no_file_that_its_person_may_stand_in(
+    api: httpx.AsyncClient, context: Context, bench: HandlerBench
+) -> None:
+    started = await check(api, context, sheet(row("PO-1")))
+    looked_at = await check(api, context, sheet(row("PO-2")))
+    unlooked_at = await upload(api, sheet(row("PO-3")))
+    await api.post(f"/imports/{started['import_id']}/start", json={"sha256": started["sha256"]})
+    asked = {"channel": str(PHONE), "email": "person@example.com"}
+    for new, files in (
+        ({"kind": "redact_customer", "channel": str(UUID(int=7)), "email": "person@example.com"}, 0),
+        ({"kind": "export"} | asked, 0),
+        ({"kind": "redact_customer"} | asked, 3),
+        ({"kind": "redact_customer"} | asked, 0),
+    ):
+        reply = await api.post("/privacy/requests", json=new)
+        assert (reply.status_code, reply.json()["files_ended"]) == (202, files), reply.text
+    assert await bench.table("order_import_piece") == []
+    await work(context)
+    assert told(bench) == []
+    for one in (started, looked_at, unlooked_at):
+        found = (await api.get(f"/imports/{one['import_id']}")).json()
+        assert found["state"] == "stopped"
+        assert found["problem"].endswith("upload it again without that customer's orders.")
+    assert (await take(api, context, sheet(row("PO-2"))))["created"] == 1
+
+
 async def test_a_file_that_is_none_says_so(api: httpx.AsyncClient, context: Context) -> None:
     for body, sentence in (
         (b"", "The first row is not the template's header"),

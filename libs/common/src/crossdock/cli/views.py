@@ -95,6 +95,8 @@ def privacy_request(console: Console, one: dict[str, Any]) -> None:
             table.add_row(service, what, str(searched), str(found["removed"].get(what, 0)))
     if table.row_count:
         console.print(table)
+    if ended := one.get("files_ended"):
+        console.print(f"Files of orders that were forgotten before they were imported: {ended}.")
     if remaining := one.get("remaining"):
         console.print(f"Of {remaining['orders']} orders, {remaining['recipients']} still have personal data.")
 

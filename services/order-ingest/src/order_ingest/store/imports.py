@@ -77,6 +77,10 @@ LEFT = text("""
        OR state = 'checked' AND changed_at < now() - make_interval(days => :days)
     ORDER BY import_id LIMIT 100 FOR UPDATE SKIP LOCKED
 """)
+LOCK_KEPT = text("""
+    SELECT import_id FROM order_import
+    WHERE channel_id = :channel_id AND state IN ('checking', 'checked', 'importing') ORDER BY import_id FOR UPDATE
+""")
 ONE = text(f"""
     SELECT {SHOWN}, i.kept_bytes FROM order_import i JOIN channel c USING (channel_id) WHERE i.import_id = :import_id
 """)  # noqa: S608
@@ -274,6 +278,11 @@ async def stop(tx: Tx, import_ids: Collection[UUID], problem: str) -> None:
 async def left(tx: Tx, days: int) -> list[UUID]:
     """Lock uploads that broke off an hour ago, and checked files that nobody started for so many days."""
     return [row.import_id for row in await tx.rows(LEFT, days=days)]
+
+
+async def lock_kept(tx: Tx, channel_id: UUID) -> list[UUID]:
+    """Lock the imports of a channel whose files arrived and are not taken whole."""
+    return [row.import_id for row in await tx.rows(LOCK_KEPT, channel_id=channel_id)]
 
 
 async def one(tx: Tx, import_id: UUID) -> SqlRow[Any] | None:

@@ -16,14 +16,15 @@ from order_ingest.store.orders import COLUMNS, Key, Row, row_of
 
 FIRST = UUID(int=0)
 ADD = text("""
-    INSERT INTO privacy_request (request_id, channel_id, kind, source, asked_by, external_ids, customer_id, order_ids)
+    INSERT INTO privacy_request (request_id, channel_id, kind, source, asked_by, external_ids, customer_id, order_ids,
+                                 files_ended)
     SELECT r.request_id, r.channel_id, r.kind, r.source, r.asked_by,
            ARRAY(SELECT jsonb_array_elements_text(r.external_ids)), r.customer_id,
-           ARRAY(SELECT CAST(jsonb_array_elements_text(r.order_ids) AS uuid))
+           ARRAY(SELECT CAST(jsonb_array_elements_text(r.order_ids) AS uuid)), r.files_ended
     FROM unnest(CAST(:request_id AS uuid[]), CAST(:channel_id AS uuid[]), CAST(:kind AS text[]),
                 CAST(:source AS text[]), CAST(:asked_by AS text[]), CAST(:external_ids AS jsonb[]),
-                CAST(:customer_id AS text[]), CAST(:order_ids AS jsonb[]))
-         AS r(request_id, channel_id, kind, source, asked_by, external_ids, customer_id, order_ids)
+                CAST(:customer_id AS text[]), CAST(:order_ids AS jsonb[]), CAST(:files_ended AS int[]))
+         AS r(request_id, channel_id, kind, source, asked_by, external_ids, customer_id, order_ids, files_ended)
     ORDER BY r.request_id ON CONFLICT DO NOTHING
 """)
 OF_PERSON = text("""
@@ -98,7 +99,7 @@ REPORT = text("""
 """)
 SHOWN = """
     SELECT p.request_id, p.channel_id, c.name AS channel, p.kind, p.source, p.asked_by, p.state, p.pages, p.orders,
-           cardinality(p.external_ids) AS orders_named, p.requested_at,
+           cardinality(p.external_ids) AS orders_named, p.files_ended, p.requested_at,
            (SELECT count(*) FROM privacy_report r WHERE r.request_id = p.request_id) AS reports,
            (SELECT max(r.reported_at) FROM privacy_report r WHERE r.request_id = p.request_id) AS reported_at
     FROM privacy_request p LEFT JOIN channel c USING (channel_id)
@@ -144,7 +145,8 @@ EXPORT = text("""
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A new request. `kind` is `export`, `redact_customer`, `redact_shop` or `retention`; `source` is `channel`,
-    `operator` or `clock`. Orders are named by the channel's ids or by ours; nothing in it is personal data."""
+    `operator` or `clock`. Orders are named by the channel's ids or by ours; nothing in it is personal data.
+    `files_ended`: files of orders that the person may stand in, and that were forgotten before they were taken."""
 
     request_id: UUID
     channel_id: UUID
@@ -154,6 +156,7 @@ class Asked:
     external_ids: tuple[str, ...] = ()
     customer_id: str = ""
     order_ids: tuple[UUID, ...] = ()
+    files_ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +194,7 @@ async def add(tx: Tx, asked: Sequence[Asked]) -> None:
         external_ids=[Json(list(one.external_ids)) for one in asked],
         customer_id=[one.customer_id for one in asked],
         order_ids=[Json([str(order_id) for order_id in one.order_ids]) for one in asked],
+        files_ended=[one.files_ended for one in asked],
     )
 
 
