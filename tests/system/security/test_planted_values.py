@@ -108,6 +108,8 @@ def send_nonsense(guarded: Any, payload: dict[str, Any]) -> None:
     """Webhooks that are signed and cannot be read, and some that are not signed."""
     for topic in ("orders/create", "orders/updated", "orders/cancelled", "refunds/create", "customers/redact"):
         for number, body in enumerate(broken(payload)):
+            if topic == "customers/redact" and isinstance(body, dict) and isinstance(body.get("customer"), dict):
+                continue  # names somebody after all, who would be redacted
             if topic == "orders/create" or number % 7 == 0:
                 deliver(guarded, topic, json.dumps(body).encode())
     for raw in (f'{{"id": "{MALFORMED}", '.encode(), MALFORMED.encode(), b"\xff\xfe" + MALFORMED.encode()):

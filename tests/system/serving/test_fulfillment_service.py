@@ -7,6 +7,7 @@ Each outcome is read from the store and the warehouse, not from the hub alone.
 import time
 from collections.abc import Iterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -24,12 +25,12 @@ class Served:
     """The store with the hub as its fulfillment service."""
 
     def __init__(self, world: World, channel: str, location: str) -> None:
-        self.world, self.market, self.channel, self.location = world, world.market, channel, location
+        self.world, self.market, self.channel, self._location = world, world.market, channel, location
         self.shop = f"/shopify/{world.market.shop}"
 
     def place(self, **behaviour: Any) -> str:
         """An order at the service's location, which the warehouse will treat so; its number."""
-        line = {"sku": "SHIRT-M", "quantity": 2, "location": "Crossdock"}
+        line = {"sku": "SHIRT-M", "quantity": 2, "location": self._location}
         name = str(self.market.control("POST", f"{self.shop}/orders", {"lines": [line]})["name"])
         if behaviour:
             body = {"match": name, "behaviour": behaviour}
@@ -83,14 +84,16 @@ def registered(world: World) -> Iterator[Served]:
     """The service, until nobody needs it any more."""
     market = world.market
     channel = next(one["id"] for one in market.call("GET", "/v1/channels") if one["name"] == "Store")
-    done = market.call("POST", f"/v1/channels/{channel}/service", {})
+    # Another name each time: the location of a service that ended stays the merchant's, with its name.
+    name = f"Crossdock {uuid4().hex[:6]}"
+    done = market.call("POST", f"/v1/channels/{channel}/service", {"name": name})
     integrations = "/v1/services/order-ingest/integrations"
 
     def is_polled() -> bool:
         return any(one["kind"] == "requests" for one in market.call("GET", integrations)["integrations"])
 
     world.wait_for(is_polled, "the service's requests are not asked for")
-    yield Served(world, channel, done["location"])
+    yield Served(world, channel, name)
     market.call("DELETE", f"/v1/channels/{channel}/service")
     market.call("PUT", f"/v1/channels/{channel}/policy", {})
 

@@ -108,7 +108,8 @@ def test_what_is_hard_to_undo_is_asked_first(asked: Any) -> None:
 
 def test_a_service_is_registered_and_says_what_else_stays_ours(asked: Any) -> None:
     code, out = run("channel", "service", "register", CHANNEL, "--name", "Hub")
-    assert (code, "at its location 77" in out, "also the locations 5" in out) == (0, True, True)
+    told = " ".join(out.split())
+    assert (code, "at its location 77" in told, "also the locations 5" in told) == (0, True, True)
     assert asked == [("POST", f"/v1/channels/{CHANNEL}/service", {"name": "Hub", "only": False})]
     assert "location 77" in run("channel", "show", CHANNEL)[1]
 

@@ -202,9 +202,14 @@ class Store:
         })  # fmt: skip
         self.channel_id = str(made["id"])
         self.subscribe()
+        eventually(self._is_known, 30)
         if live:
             self._hub.take_live(self.channel_id)
         return self
+
+    def _is_known(self) -> bool:
+        known = self._hub.get("/v1/services/order-ingest/integrations")["integrations"]
+        return any(one["channel_id"] == self.channel_id for one in known)
 
     def subscribe(self) -> None:
         """Let the hub subscribe to what it lacks, once no other check is at it."""
