@@ -86,7 +86,7 @@ def registered(world: World) -> Iterator[Served]:
     channel = next(one["id"] for one in market.call("GET", "/v1/channels") if one["name"] == "Store")
     # Another name each time: the location of a service that ended stays the merchant's, with its name.
     name = f"Crossdock {uuid4().hex[:6]}"
-    done = market.call("POST", f"/v1/channels/{channel}/service", {"name": name})
+    market.call("POST", f"/v1/channels/{channel}/service", {"name": name})
     integrations = "/v1/services/order-ingest/integrations"
 
     def is_polled() -> bool:
