@@ -97,13 +97,15 @@ async def open_hub(system: System) -> Hub:
     secret = secrets.token_hex(16)
     async with httpx.AsyncClient(base_url=system.stack.gateway_url, headers=key, trust_env=False) as http:
         place = await _connect(
-            http, kind="generic", name="Warehouse", base_url=f"http://127.0.0.1:{port}",
+            http, kind="generic", name="Warehouse", mode="live", base_url=f"http://127.0.0.1:{port}",
             settings={"role": "destination"}, secrets={"api_key": secret},
         )  # fmt: skip
         shop = await _connect(
             http, kind="shopify", name="Chain shop", shop=f"chain-{SHOP}", settings={"destination": place},
             secrets={"webhook_secret": secret, "access_token": secret},
         )  # fmt: skip
+        for choice, status in (({}, 200), ({"preview": True}, 409)):  # once order-ingest has heard of it, and as live
+            await until(partial(_goes_live, http, shop, choice, status), "the shop live in order-ingest", seconds=20)
     async with system.sql() as sql:
         await sql.execute(FILL.format(channel=shop))
         await sql.execute("ANALYZE")
@@ -164,10 +166,15 @@ async def _quiet(system: System) -> bool:
 
 
 async def _connect(http: httpx.AsyncClient, **channel: Any) -> str:
-    answer = await http.post("/v1/channels", json={"mode": "live", **channel})
+    answer = await http.post("/v1/channels", json=channel)
     if answer.is_error:
         raise Wrong(f"the {channel['name']} cannot be connected: {answer.text}")
     return str(answer.json()["id"])
+
+
+async def _goes_live(http: httpx.AsyncClient, channel_id: str, choice: dict[str, bool], status: int) -> bool:
+    reply = await http.post(f"/v1/channels/{channel_id}/go-live", json={"orders": "all"} | choice)
+    return reply.status_code == status
 
 
 async def _load(system: System, hub: Hub, count: int, rate: float) -> dict[str, Any]:

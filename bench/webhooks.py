@@ -60,7 +60,6 @@ async def open_doors(system: System) -> Doors:
         "kind": "shopify",
         "name": "Bench shop",
         "shop": SHOP,
-        "mode": "live",
         "secrets": {"webhook_secret": secret, "access_token": secrets.token_hex(16)},
     }
     key = {"authorization": f"Bearer {system.stack.secret('api key')}"}

@@ -64,7 +64,6 @@ class Running:
             "kind": "shopify",
             "name": "Test shop",
             "shop": SHOP,
-            "mode": "live",
             "base_url": "http://127.0.0.1:9",
             "secrets": {"webhook_secret": SECRET, "access_token": "token-of-the-shop"},
         }

@@ -24,6 +24,7 @@ from gateway.domain.channels import (
     Invalid,
     base_url_of,
     checked_settings,
+    is_only_destination,
     shop_of,
 )
 from gateway.sealing import Sealed, SealingBox
@@ -44,7 +45,16 @@ class Granted:
 
 
 def draft(given: Mapping[str, Any], at: datetime) -> Channel:
-    """A channel as it was asked for, not stored yet. Raises Problem (422) for what cannot be."""
+    """A channel as it was asked for, not stored yet. Raises Problem (422) for what cannot be, and for one with orders
+    that is to be live at once: nobody could have said which of its orders become ours."""
+    if given["mode"] == "live" and not is_only_destination(given["settings"]):
+        raise Problem(
+            422,
+            "starts_in_observe",
+            "A new channel of orders starts in observe: it imports and explains, and sends nothing.",
+            "Leave `mode` out and look at what it imports; then POST /v1/channels/{id}/go-live, or crossdock channel "
+            "go-live, names which open orders become ours.",
+        )
     try:
         connector(given["kind"])
         shop = shop_of(given["kind"], given.get("shop"))

@@ -26,7 +26,7 @@ async def test_a_channel_is_connected_and_its_settings_published_without_a_secre
     assert channel["secrets"] == ["access_token", "webhook_secret"]
     assert channel["webhook_path"] == "/webhooks/shopify"
     [event] = [ChannelConfigured.model_validate(one) for one in await gateway.published()]
-    assert (str(event.channel_id), event.channel_version, event.mode) == (channel["id"], 1, "live")
+    assert (str(event.channel_id), event.channel_version, event.mode) == (channel["id"], 1, "observe")
     assert dict(event.settings) == {"role": "source", "buffer": 2}
 
 
@@ -69,6 +69,18 @@ async def test_a_channel_that_cannot_be_is_refused_in_a_sentence_without_its_val
         assert said in reply.json()["message"].lower()
         assert "hush" not in reply.text
     assert await gateway.rows("SELECT id FROM channel") == []
+
+
+async def test_a_new_channel_of_orders_never_starts_live_and_a_destination_may(gateway: Any) -> None:
+    store = {"kind": "shopify", "name": "Shop", "shop": "x.myshopify.com", "mode": "live"}
+    for more in ({}, {"settings": {"role": "source"}}, {"kind": "manual", "shop": None}):
+        refused = await gateway.client.post("/v1/channels", json=store | more)
+        assert (refused.status_code, refused.json()["code"]) == (422, "starts_in_observe")
+        assert "go-live" in refused.json()["next"]
+    assert await gateway.rows("SELECT id FROM channel") == []
+    depot = {"kind": "generic", "name": "Depot", "mode": "live", "settings": {"role": "destination"}}
+    made = await gateway.client.post("/v1/channels", json=depot)
+    assert (made.status_code, made.json()["mode"]) == (201, "live")
 
 
 async def test_a_shop_is_connected_once_and_comes_back_under_its_id(gateway: Any) -> None:

@@ -23,6 +23,7 @@ import httpx
 import orjson
 
 from crossdock.channels.shopify.webhooks import signature_of
+from crossdock.testing.shared import take_live
 
 T = TypeVar("T")
 TOPICS = ("orders/create", "orders/updated", "orders/cancelled", "refunds/create", "products/create")
@@ -129,7 +130,7 @@ class Market:
         self.control("POST", f"/3pl/accounts/{self.account}/behaviour", shipping)
         warehouse = self._connect(
             "generic", "Warehouse", f"{self._sandbox_url}/3pl", {"role": "destination"},
-            {"api_key": token, "webhook_secret": secret},
+            {"api_key": token, "webhook_secret": secret}, mode="live",
         )  # fmt: skip
         callback = f"{self.gateway_url}{warehouse['webhook_path']}"
         self.control("PATCH", f"/3pl/accounts/{self.account}", {"callback_url": callback})
@@ -139,10 +140,11 @@ class Market:
         # Shopify's budget would be the bottleneck of every run; how it is kept is tested with the connector.
         bucket = {"maximum": 1e9, "restore": 1e9, "available": 1e9}
         self.control("PATCH", f"/shopify/{self.shop}", {"bucket": bucket})
-        self._connect(
+        made = self._connect(
             "shopify", "Store", f"{self._sandbox_url}/shopify/{self.shop}", {"destination": warehouse["id"]},
             {"access_token": token, "webhook_secret": self._secret}, shop=self.shop,
         )  # fmt: skip
+        take_live(self._hub, made["id"])
         for sku, units in stock.items():
             self.list_product(sku, units)
 
@@ -270,7 +272,7 @@ class Market:
         return Sold(self.shop, str(made["id"]), made["name"], units, body, headers, ships)
 
     def _connect(self, kind: str, name: str, url: str, settings: Any, given: Any, **more: Any) -> Any:
-        body = {"kind": kind, "name": name, "mode": "live", "base_url": url, "settings": settings, "secrets": given}
+        body = {"kind": kind, "name": name, "base_url": url, "settings": settings, "secrets": given}
         return self.call("POST", "/v1/channels", body | more)
 
 

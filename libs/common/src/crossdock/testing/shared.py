@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 from typing import TypeVar
@@ -71,6 +71,20 @@ def eventually(found: Callable[[], T | None], seconds: float = 60.0) -> T:
             return value
         assert time.monotonic() < end, f"it did not come within {seconds:g} s"
         time.sleep(0.2)
+
+
+def take_live(hub: httpx.Client, channel_id: str, seconds: float = 30.0) -> None:
+    """Take a new channel live with all its orders, as soon as order-ingest has heard of it, and wait until that knows
+    it as live. Fails after `seconds`."""
+    path = f"/v1/channels/{channel_id}/go-live"
+
+    def answered(status: int, **choice: object) -> bool:
+        with suppress(httpx.TransportError):
+            return hub.post(path, json={"orders": "all"} | choice).status_code == status
+        return False
+
+    eventually(lambda: answered(200), seconds)
+    eventually(lambda: answered(409, preview=True), seconds)
 
 
 def metric(url: str, name: str, **labels: str) -> float | None:

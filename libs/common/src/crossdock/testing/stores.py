@@ -17,7 +17,7 @@ from typing import Any
 
 import httpx
 
-from crossdock.testing.shared import eventually
+from crossdock.testing.shared import eventually, take_live
 from crossdock.testing.system import System
 
 PLENTY_OF_POINTS = {"maximum": 1e9, "restore": 1e9, "available": 1e9}
@@ -106,8 +106,7 @@ class Hub:
 
     def take_live(self, channel_id: str) -> None:
         """Take a channel live with all its orders, as soon as order-ingest has heard of it."""
-        path = f"/v1/channels/{channel_id}/go-live"
-        eventually(lambda: self.client.post(path, json={"orders": "all"}).is_success, 30)
+        take_live(self.client, channel_id)
 
     def order(self, channel_id: str, number: str) -> dict[str, Any] | None:
         """An order by the number that its channel calls it, with its timeline; None when it is not there."""

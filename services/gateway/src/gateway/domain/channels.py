@@ -78,6 +78,11 @@ def base_url_of(shop: str | None, base_url: str | None) -> str:
     return given
 
 
+def is_only_destination(settings: Mapping[str, Any]) -> bool:
+    """Whether a channel has nothing to import, so that there is nothing to observe."""
+    return settings.get("role") == "destination"
+
+
 def storable(text: str) -> bool:
     """Whether Postgres can store a text: it has neither NUL characters nor lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

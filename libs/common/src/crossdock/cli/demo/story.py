@@ -13,12 +13,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from crossdock.cli import views
-from crossdock.cli.client import Client
+from crossdock.cli.client import CannotCall, Client
 from crossdock.cli.demo.history import OLD_ORDERS, History
 from crossdock.cli.demo.kinds import KINDS, PRODUCTS, STOCK, Kind, plainly
 from crossdock.cli.demo.sandbox import Sandbox, SandboxOrder, Shop
 
 WAIT_SECONDS = 75.0
+GO_LIVE_SECONDS = 20.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +99,6 @@ class Story:
                 {
                     "kind": "shopify",
                     "name": f"{name} store",
-                    "mode": "live",
                     "shop": shop.domain,
                     "base_url": f"{self._sandbox.url}/shopify/{shop.domain}",
                     "settings": {"destination": warehouse["id"]},
@@ -106,6 +106,19 @@ class Story:
                 },
             )
             self._channels[shop.domain] = channel["id"]
+            self._take_live(channel["id"])
+
+    def _take_live(self, channel_id: str) -> None:
+        """As soon as order-ingest has heard of the channel."""
+        end = time.monotonic() + GO_LIVE_SECONDS
+        while True:
+            try:
+                self._client.call("POST", f"/v1/channels/{channel_id}/go-live", {"orders": "all"})
+                return
+            except CannotCall:
+                if time.monotonic() > end:
+                    raise
+                time.sleep(0.2)
 
     def _stock(self) -> None:
         for sku, units in STOCK.items():
