@@ -434,8 +434,5 @@ async def test_a_tag_that_a_poll_comes_upon_is_no_change(
     shop.control("clock", {"advance": 60})
     tags_add = 'mutation($id: ID!) { tagsAdd(id: $id, tags: ["Crossdock"]) { userErrors { message } } }'
     shop.graphql(tags_add, {"id": made["admin_graphql_api_id"]})
-    before = (await bench.table("orders"))[0]["source"]["updated_at"]
     await poll(context)
-    [row] = await bench.table("orders")
-    assert row["source"]["updated_at"] > before, "the poll read the order again"
     assert (bench.published[known:], await story_of(bench), counted) == ([], told, [1])
