@@ -53,7 +53,7 @@ class Desk:
         self, name: str, turn: Callable[[Job], Awaitable[Turn]], lane: str = "orders", every: float | None = None
     ) -> Kind:
         """A kind of this service from now on."""
-        made = Kind(name, lane, "{channel}", "here", lambda _: True, turn, lambda _: Schedule(every))
+        made = Kind(name, lane, "{channel}", "here", object, turn, lambda _: Schedule(every))
         self.kinds.append(made)
         return made
 

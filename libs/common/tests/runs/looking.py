@@ -34,7 +34,7 @@ async def turn(job: Job) -> Turn:
 
 
 async def look(url: str) -> None:
-    kind = Kind("orders", "orders", "", "", lambda _: True, turn, lambda _: Schedule(every_seconds=1))
+    kind = Kind("orders", "orders", "", "", object, turn, lambda _: Schedule(every_seconds=1))
     runs = Runs((kind,), channels)
     context = Context(SETTINGS, open_database(url, "sku-matcher"), None, Health())  # type: ignore[arg-type]
     print("ready", flush=True)

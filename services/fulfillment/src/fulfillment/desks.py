@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
-from crossdock.channels.registry import is_kept_here
+from crossdock.channels.protocols import KeptHere
+from crossdock.channels.registry import can
 from crossdock.contracts.base import Event
 from crossdock.contracts.fulfillment import (
     FulfillmentAccepted,
@@ -212,7 +213,7 @@ class Desks:
             packages=tuple(_package(parcel) for parcel in shipment.parcels),
         )
         self._tx.publish(event, cause=why.cause, trace=why.trace)
-        if is_kept_here(sale.channel_kind):
+        if can(sale.channel_kind, KeptHere):
             return
         for parcel in shipment.parcels:
             if parcel.units and not tell.voided:
@@ -234,7 +235,7 @@ class Desks:
         """Commit the intent of a tag in the channel that sold, if anybody keeps that channel outside. It is a target of
         its own: tags and parcels of one order do not touch each other, and no parcel waits for a tag."""
         sale = sale_of(desk)
-        if is_kept_here(sale.channel_kind):
+        if can(sale.channel_kind, KeptHere):
             return
         self._writes.append(
             NewWrite(

@@ -148,7 +148,8 @@ async def _registered(desk: Desk, name: str) -> ChannelService:
     found = _ours(desk, await desk.source.list_services(desk.access))
     if found is None:
         try:
-            return await desk.source.register_service(desk.access, name, desk.callback_url)  # type: ignore[no-any-return]
+            made: ChannelService = await desk.source.register_service(desk.access, name, desk.callback_url)
+            return made
         except (Unknown, Permanent):
             found = _ours(desk, await desk.source.list_services(desk.access))
             if found is None:

@@ -5,6 +5,8 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
+from crossdock.channels.protocols import OrderFeed
+from crossdock.channels.registry import can
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
@@ -14,7 +16,6 @@ from crossdock.service.tokens import needs_people
 from order_ingest import backlog_api, decisions, golive, lists, policies, privacy_api, sheets, typed
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
-from order_ingest.reconcile import can_be_polled
 from order_ingest.reference import order_id_of
 from order_ingest.runs import RUNS
 from order_ingest.store import feeds, orders, pages
@@ -87,7 +88,7 @@ def router(context: Context) -> APIRouter:
     async def list_feeds() -> dict[str, Any]:
         """How far each channel's list of changes was read, and what went wrong at the last poll."""
         async with context.transaction() as tx:
-            kinds = [kind for kind in await feeds.kinds(tx) if can_be_polled(kind)]
+            kinds = [kind for kind in await feeds.kinds(tx) if can(kind, OrderFeed)]
             return {"feeds": [dict(row._mapping) for row in await feeds.every(tx, kinds)]}
 
     routes.include_router(sheets.router(context))

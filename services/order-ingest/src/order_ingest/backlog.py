@@ -4,7 +4,6 @@ A page of orders and the place behind it are one commit; each order is taken as 
 what arrives meanwhile. An import brings in no more while many of its orders are on their way through the services.
 """
 
-import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -13,10 +12,9 @@ from typing import Annotated, Any, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic_core import PydanticCustomError
 
-from crossdock.channels.errors import Retryable
 from crossdock.channels.model import CanonicalOrder
 from crossdock.channels.protocols import BacklogPage, BacklogQuery, BacklogScope, BacklogSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import connector
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from crossdock.service.runs.job import Job
@@ -70,14 +68,6 @@ class DailyOptions(BaseModel):
     days: int = Field(3, ge=1, le=60)
 
 
-def serves(kind: str) -> bool:
-    """Whether old orders of a kind of channels can be read."""
-    try:
-        return isinstance(connector(kind), BacklogSource)
-    except UnknownChannelKind:
-        return False
-
-
 async def scope_of(context: Context, channel_id: Any, kind: str, query: BacklogQuery) -> BacklogScope:
     """What an import would find. Raises ChannelError."""
     source: BacklogSource = connector(kind)
@@ -104,7 +94,7 @@ async def _turn(job: Job, query: BacklogQuery, note: str) -> Turn:
         return DONE
     if waits := await _too_many_in_flight(job):
         return waits
-    page = await _page(job, query)
+    page: BacklogPage = await job.ask(lambda source, access: source.backlog_page(access, query, job.cursor))
     failures = [Failure(f"order {name}", reason) for name, reason in page.unreadable]
     cursor = None if page.restarted else END if page.cursor is None else page.cursor
     reader = Reader(job.run.channel_id, job.run.channel_kind, job.run.now, note)
@@ -112,16 +102,6 @@ async def _turn(job: Job, query: BacklogQuery, note: str) -> Turn:
     if cursor == END:
         return DONE
     return GOES_ON if not page.after else Turn(done=False, seconds=page.after, waits_for=page.waits_for)
-
-
-async def _page(job: Job, query: BacklogQuery) -> BacklogPage:
-    source: BacklogSource = connector(job.run.channel_kind)
-    access = await job.context.access.channel(job.run.channel_id)
-    try:
-        async with asyncio.timeout(job.seconds_left):
-            return await source.backlog_page(access, query, job.cursor)
-    except TimeoutError:
-        raise Retryable("The channel did not answer in time") from None
 
 
 async def _too_many_in_flight(job: Job) -> Turn | None:
@@ -150,7 +130,7 @@ BACKLOG = Kind(
     lane="backlog",
     origin="old orders of {channel}",
     destination="orders of this hub",
-    serves=serves,
+    ability=BacklogSource,
     turn=import_turn,
     request=BacklogRequest,
     how_to_start="Use POST /v1/backlog, or crossdock backlog import.",
@@ -160,7 +140,7 @@ DAILY_REFETCH = Kind(
     lane="orders",
     origin="orders of {channel} that changed in the last days",
     destination="orders of this hub",
-    serves=serves,
+    ability=BacklogSource,
     turn=daily_turn,
     schedule=lambda settings: Schedule(cron=settings.daily_refetch_cron),
     options=DailyOptions,

@@ -7,13 +7,14 @@ from fastapi import APIRouter
 from pydantic import BaseModel
 
 from crossdock.channels.errors import AuthExpired, ChannelError, Retryable
-from crossdock.channels.protocols import BacklogScope
+from crossdock.channels.protocols import BacklogScope, BacklogSource
+from crossdock.channels.registry import can
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.runs import store
 from crossdock.service.runs.api import start_now
 from crossdock.service.runs.model import ChannelRow
-from order_ingest.backlog import BACKLOG, BacklogRequest, scope_of, serves
+from order_ingest.backlog import BACKLOG, BacklogRequest, scope_of
 from order_ingest.runs import channels
 
 
@@ -65,7 +66,7 @@ async def _channel(context: Context, channel_id: UUID) -> ChannelRow:
         raise not_found("channel", channel_id, "List them: crossdock channel list.")
     if not found.connected:
         raise Problem(409, "disconnected", "This channel is disconnected.", "Connect it first.")
-    if not serves(found.kind):
+    if not can(found.kind, BacklogSource):
         raise Problem(
             409, "no_backlog", f"Channels of kind {found.kind} have no old orders to read.", "Import them from a file."
         )

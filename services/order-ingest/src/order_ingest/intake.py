@@ -2,12 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from typing import NamedTuple
 from uuid import UUID
 
 from crossdock.channels.protocols import RouteSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import can
 from crossdock.messaging.transaction import Tx
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
@@ -33,16 +32,7 @@ class Word(NamedTuple):
 
 def terms(channel: Channel, at: datetime) -> Terms:
     """Under what an order of a channel is judged that is heard of at a time."""
-    return terms_of(channel, at, routes=tells_routes(channel.kind))
-
-
-@cache
-def tells_routes(kind: str) -> bool:
-    """Whether channels of a kind say to which of their locations they assign an order."""
-    try:
-        return isinstance(connector(kind), RouteSource)
-    except UnknownChannelKind:
-        return False
+    return terms_of(channel, at, routes=can(channel.kind, RouteSource))
 
 
 def govern(book: Book, order_id: UUID, under: Terms, cause: Cause) -> None:

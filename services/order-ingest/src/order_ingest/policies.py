@@ -6,7 +6,6 @@ new one, and the walk that a change starts (worker `reconsider`) finds every ord
 
 import re
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -15,7 +14,7 @@ from fastapi import APIRouter, Body, Header, Response
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from crossdock.channels.protocols import TagSink
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import can
 from crossdock.contracts.order_ingest import PolicyChanged
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
@@ -267,10 +266,9 @@ def checked(document: Mapping[str, Any], kind: str) -> dict[str, Any]:
 
 def _refuse_tag(tag: str, kind: str) -> None:
     """Refuse a tag for channels that take none. Raises Problem (422)."""
-    with suppress(UnknownChannelKind):
-        if tag and not isinstance(connector(kind), TagSink):
-            sentence = f"Channels of kind {kind} take no tags on their orders."
-            raise Problem(422, "no_tags", sentence, "Leave written_back.tag blank.")
+    if tag and not can(kind, TagSink):
+        sentence = f"Channels of kind {kind} take no tags on their orders."
+        raise Problem(422, "no_tags", sentence, "Leave written_back.tag blank.")
 
 
 def _name_of(place: tuple[int | str, ...]) -> str:

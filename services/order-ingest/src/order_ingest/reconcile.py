@@ -12,8 +12,7 @@ from functools import partial
 from typing import NamedTuple
 
 from crossdock.channels.errors import AuthExpired, ChannelError, Retryable, Unknown
-from crossdock.channels.protocols import OrderFeed
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.protocols import OrderFeed, OrderPage
 from crossdock.messaging.transaction import Tx
 from crossdock.service import telemetry
 from crossdock.service.runs.job import Job
@@ -40,14 +39,6 @@ class Page(NamedTuple):
     mentions: Sequence[Mention]
     following: str | None
     until: datetime
-
-
-def can_be_polled(kind: str) -> bool:
-    """Whether channels of a kind tell which of their orders changed."""
-    try:
-        return isinstance(connector(kind), OrderFeed)
-    except UnknownChannelKind:
-        return False
 
 
 async def turn(job: Job) -> Turn:
@@ -85,13 +76,7 @@ async def _read_page(job: Job, position: Position) -> Turn:
 
 async def _poll(job: Job, position: Position) -> Page:
     """Ask for a page. Raises ChannelError."""
-    source: OrderFeed = connector(job.run.channel_kind)
-    access = await job.context.access.channel(job.run.channel_id)
-    try:
-        async with asyncio.timeout(job.seconds_left):
-            page = await source.poll_orders(access, position.since, position.page)
-    except TimeoutError:
-        raise Retryable("The channel did not answer in time") from None
+    page: OrderPage = await job.ask(lambda source, access: source.poll_orders(access, position.since, position.page))
     until = job.run.now - timedelta(seconds=_grace(job.context.settings))
     return Page([translate.mention_of(ref) for ref in page.orders], page.cursor, until)
 
@@ -153,7 +138,7 @@ ORDERS = Kind(
     lane="orders",
     origin="orders of {channel} that changed",
     destination="orders of this hub",
-    serves=can_be_polled,
+    ability=OrderFeed,
     turn=turn,
     schedule=lambda settings: Schedule(every_seconds=settings.poll_seconds - _grace(settings)),
     longest_wait=lambda settings: float(settings.poll_seconds),

@@ -4,31 +4,19 @@ A notification of the channel only starts this sooner. An order with a request t
 if a webhook had named it; what is answered then is decided where the order is judged.
 """
 
-import asyncio
 from collections.abc import Collection, Sequence
 from functools import partial
 from uuid import UUID
 
-from crossdock.channels.errors import Retryable
-from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.channels.serving import RequestSource, WaitingRequest, WaitingRequests
 from crossdock.messaging.transaction import Tx
 from crossdock.service.runs import store as run_store
 from crossdock.service.runs.job import Job
 from crossdock.service.runs.model import DONE, GOES_ON, Kind, Tally, Turn
 from crossdock.service.runs.schedule import Schedule
-from crossdock.service.runs.store import Queued
 from order_ingest.intake import take
 from order_ingest.routes import reread
 from order_ingest.store import channels, orders
-
-
-def can_be_served(kind: str) -> bool:
-    """Whether channels of a kind know fulfillment services and tell what is requested of them."""
-    try:
-        return isinstance(connector(kind), RequestSource)
-    except UnknownChannelKind:
-        return False
 
 
 async def turn(job: Job) -> Turn:
@@ -37,22 +25,12 @@ async def turn(job: Job) -> Turn:
         place = await channels.service_location(tx, job.run.channel_id)
     if not place:
         return DONE
-    page = await _ask(job, place)
+    page: WaitingRequests = await job.ask(lambda source, access: source.waiting_requests(access, place, job.cursor))
     async with job.context.transaction() as tx:
         known = await orders.asked(tx, job.run.channel_id, [one.order_external_id for one in page.requests])
     news = [one for one in page.requests if (one.order_external_id, one.route_id, one.request_id) not in known]
     await job.save(page.cursor, partial(_apply, job, len(page.requests), news))
     return DONE if page.cursor is None else GOES_ON
-
-
-async def _ask(job: Job, place: str) -> WaitingRequests:
-    source: RequestSource = connector(job.run.channel_kind)
-    access = await job.context.access.channel(job.run.channel_id)
-    try:
-        async with asyncio.timeout(job.seconds_left):
-            return await source.waiting_requests(access, place, job.cursor)
-    except TimeoutError:
-        raise Retryable("The channel did not answer in time") from None
 
 
 async def _apply(job: Job, seen: int, news: Sequence[WaitingRequest], tx: Tx) -> Tally:
@@ -63,10 +41,7 @@ async def _apply(job: Job, seen: int, news: Sequence[WaitingRequest], tx: Tx) ->
 
 async def ask_now(tx: Tx, channel_ids: Collection[UUID]) -> None:
     """Let these channels be asked at once, unless that waits to be done already."""
-    known = await run_store.integrations(tx)
-    wanted = [one for one in known if one.kind == REQUESTS.name and one.enabled and one.channel_id in channel_ids]
-    if wanted:
-        await run_store.queue(tx, [Queued(one, REQUESTS.lane, None, "notification", {}) for one in wanted])
+    await run_store.queue_for(tx, REQUESTS, channel_ids, "notification")
 
 
 REQUESTS = Kind(
@@ -74,7 +49,7 @@ REQUESTS = Kind(
     lane="requests",
     origin="requests of {channel} to our fulfillment service",
     destination="orders of this hub",
-    serves=can_be_served,
+    ability=RequestSource,
     wanted=lambda channel: channel.serviced,
     turn=turn,
     schedule=lambda settings: Schedule(every_seconds=settings.poll_seconds),

@@ -5,7 +5,7 @@ from zoneinfo import available_timezones
 
 from crossdock.channels.errors import ChannelError
 from crossdock.channels.protocols import ClockSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import can, connector
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from crossdock.service.runs import store as run_store
@@ -47,11 +47,8 @@ async def learn_zones(context: Context) -> bool:
 
 async def _zone_of(context: Context, channel: ChannelRow) -> str:
     """UTC where the channel knows none. Raises ChannelError."""
-    try:
-        source = connector(channel.kind)
-    except UnknownChannelKind:
+    if not can(channel.kind, ClockSource):
         return "UTC"
-    if not isinstance(source, ClockSource):
-        return "UTC"
+    source: ClockSource = connector(channel.kind)
     zone = await source.time_zone(await context.access.channel(channel.channel_id))
     return zone if zone in available_timezones() else "UTC"

@@ -15,8 +15,9 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from crossdock.channels.manual import orders as given
+from crossdock.channels.protocols import KeptHere
 from crossdock.channels.reading import clean
-from crossdock.channels.registry import is_kept_here
+from crossdock.channels.registry import can
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
@@ -133,7 +134,7 @@ async def manual_channel(tx: Tx, name: str) -> Any:
         raise not_found("connected channel", clean(name)[:100], "List them: crossdock channel list.")
     if len(found) > 1:
         raise Problem(409, "several_channels", "Several channels have this name.", "Name one by its id.")
-    if not is_kept_here(found[0].kind):
+    if not can(found[0].kind, KeptHere):
         raise Problem(
             409,
             "not_manual",

@@ -12,8 +12,9 @@ from fastapi import APIRouter, Header, Request, Response
 from crossdock.channels.manual import orders as given
 from crossdock.channels.manual.orders import Fault
 from crossdock.channels.model import CanonicalOrder
+from crossdock.channels.protocols import KeptHere
 from crossdock.channels.reading import Bad, read_json, records
-from crossdock.channels.registry import is_kept_here
+from crossdock.channels.registry import can
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import Verdict, judge
@@ -154,7 +155,7 @@ async def cancel(tx: Tx, order_id: UUID) -> None:
     row = rows.get(order_id)
     if row is None:
         raise not_found("order", order_id)
-    if not is_kept_here(row.channel_kind):
+    if not can(row.channel_kind, KeptHere):
         raise Problem(
             409, "not_manual", f"The order was sold through {row.channel_kind}.", "Cancel it there; the hub follows."
         )

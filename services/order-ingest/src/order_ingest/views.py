@@ -5,7 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from crossdock.channels.registry import is_kept_here
+from crossdock.channels.protocols import KeptHere
+from crossdock.channels.registry import can
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
 from order_ingest.domain.tabs import EVERY_TAB, counts_of
@@ -52,7 +53,7 @@ def order_view(row: Row, status: str, timeline: Sequence[Any], limit: int) -> di
         "routes": _routes(source),
         "requests": _requests(order),
         "channel_requests": _channel_requests(order),
-        "shipments": _shipments(order, told=not is_kept_here(row.channel_kind)),
+        "shipments": _shipments(order, told=not can(row.channel_kind, KeptHere)),
         "timeline": entries,
         "timeline_next": further,
     }

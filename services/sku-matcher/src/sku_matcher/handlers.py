@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from crossdock.channels.model import ListingSet, Unreadable
-from crossdock.channels.protocols import WebhookSource
-from crossdock.channels.registry import UnknownChannelKind, connector, is_kept_here
+from crossdock.channels.protocols import KeptHere, WebhookSource
+from crossdock.channels.registry import UnknownChannelKind, can, connector
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import CatalogWebhookReceived, ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.order_ingest import OrderCancelled, OrderPlaced, OrderState, OrderUpdated
@@ -102,7 +102,7 @@ def order_of(event: OrderState) -> matching.OrderState:
             matching.Line(line.line_id, line.position, line.listing_id, line.sku, line.title, line.wanted)
             for line in event.lines
         ),
-        listed=not is_kept_here(event.channel_kind),
+        listed=not can(event.channel_kind, KeptHere),
     )
 
 

@@ -14,15 +14,13 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict
 
 from crossdock.channels.model import ListingSet
-from crossdock.channels.protocols import ListingSource
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.protocols import ListingPage, ListingSource
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
 from crossdock.service.runs import store
 from crossdock.service.runs.job import Job
 from crossdock.service.runs.model import DONE, GOES_ON, ChannelRow, Failure, Kind, Runs, Tally, Turn
 from crossdock.service.runs.schedule import Schedule
-from crossdock.service.runs.store import Queued
 from sku_matcher.assortment import Assortment, state_of
 from sku_matcher.store import catalogue
 
@@ -38,24 +36,14 @@ class ListingsRequest(BaseModel):
     full: bool = False
 
 
-def serves(kind: str) -> bool:
-    """Whether channels of a kind tell their listings."""
-    try:
-        return isinstance(connector(kind), ListingSource)
-    except UnknownChannelKind:
-        return False
-
-
 async def turn(job: Job) -> Turn:
     """One page of a channel's products. Raises ChannelError."""
     run = job.run
-    source: ListingSource = connector(run.channel_kind)
-    access = await job.context.access.channel(run.channel_id)
     asked_at = utc_now()
     async with job.context.transaction() as tx:
         reset_at = await catalogue.reset_at(tx, run.channel_id)
     since = None if run.request.get("full") else changed_since(run.finished_before, reset_at)
-    page = await source.list_products(access, since, job.cursor)
+    page: ListingPage = await job.ask(lambda source, access: source.list_products(access, since, job.cursor))
     failures = [Failure(f"product {name}", reason) for name, reason in page.unreadable]
     learn = partial(_learn, run.channel_id, asked_at)
     await job.take(page.products, learn, page.cursor, name=lambda told: f"product {told.product_id}", failures=failures)
@@ -89,7 +77,7 @@ LISTINGS = Kind(
     lane="listings",
     origin="products of {channel}",
     destination="SKUs and listings of this hub",
-    serves=serves,
+    ability=ListingSource,
     turn=turn,
     schedule=lambda settings: Schedule(every_seconds=settings.listings_seconds),
     request=ListingsRequest,
@@ -99,9 +87,4 @@ RUNS = Runs((LISTINGS,), channels)
 
 async def read_now(tx: Tx, channel_ids: Collection[UUID]) -> None:
     """Queue a run for these channels, beside their schedule."""
-    wanted = [
-        one
-        for one in await store.integrations(tx)
-        if one.channel_id in channel_ids and one.kind == LISTINGS.name and one.enabled
-    ]
-    await store.queue(tx, [Queued(one, LISTINGS.lane, None, "reset", {}) for one in wanted])
+    await store.queue_for(tx, LISTINGS, channel_ids, "reset")

@@ -4,8 +4,6 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
-from crossdock.channels.protocols import KeptHere
-
 
 class UnknownChannelKind(LookupError):
     """No installed connector has this kind; `installed` names those that are."""
@@ -17,7 +15,7 @@ class UnknownChannelKind(LookupError):
 
 @cache
 def connector(kind: str) -> Any:
-    """The connector of a channel kind; check what it can do with `isinstance(…, WebhookSource)` and the like.
+    """The connector of a channel kind; what it can do, `can` tells, or `isinstance(…, WebhookSource)` and the like.
 
     Raises UnknownChannelKind with the kinds that are installed.
     """
@@ -28,10 +26,10 @@ def connector(kind: str) -> Any:
 
 
 @cache
-def is_kept_here(kind: str) -> bool:
-    """Whether orders of a channel kind come from files and people, with no store behind them; False for a kind that is
-    not installed."""
+def can(kind: str, ability: type) -> bool:
+    """Whether channels of a kind have an ability, a protocol such as WebhookSource; False for a kind that is not
+    installed."""
     try:
-        return isinstance(connector(kind), KeptHere)
+        return isinstance(connector(kind), ability)
     except UnknownChannelKind:
         return False

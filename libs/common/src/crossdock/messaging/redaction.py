@@ -18,7 +18,7 @@ import orjson
 from sqlalchemy import text
 
 from crossdock.channels.protocols import PersonalPayloads
-from crossdock.channels.registry import UnknownChannelKind, connector
+from crossdock.channels.registry import can, connector
 from crossdock.contracts.fulfillment import RequestsRedacted
 from crossdock.contracts.gateway import DeliveriesRedacted
 from crossdock.contracts.order_ingest import RecipientRecorded, RedactionOrdered
@@ -209,8 +209,7 @@ def is_about(delivery_id: str, channel_id: str, kind: str, topic: str, payload: 
     odd = (name for name in search.names if not TOKEN.fullmatch(name.encode()) and name.encode() in payload)
     if not mine or (words.isdisjoint(search.names) and not any(odd)):
         return False
-    source = _personal(kind)
-    named = None if source is None else source.people_named(topic, payload)
+    named = connector(kind).people_named(topic, payload) if can(kind, PersonalPayloads) else None
     return named is None or not named.isdisjoint(search.names)
 
 
@@ -221,13 +220,4 @@ def names_any_of(body: bytes, search: Search) -> bool:
 
 def cleaned_payload(kind: str, topic: str, payload: bytes) -> bytes:
     """A channel's payload without personal data; empty when its connector cannot take it out."""
-    source = _personal(kind)
-    return b"" if source is None else source.without_people(topic, payload)
-
-
-def _personal(kind: str) -> PersonalPayloads | None:
-    try:
-        source = connector(kind)
-    except UnknownChannelKind:
-        return None
-    return source if isinstance(source, PersonalPayloads) else None
+    return connector(kind).without_people(topic, payload) if can(kind, PersonalPayloads) else b""

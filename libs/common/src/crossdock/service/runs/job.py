@@ -11,6 +11,9 @@ from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
+from crossdock.channels.errors import Retryable
+from crossdock.channels.protocols import ChannelAccess
+from crossdock.channels.registry import connector
 from crossdock.messaging.failures import Verdict, explain, judge
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
@@ -51,6 +54,16 @@ class Job:
     def seconds_left(self) -> float:
         """Of this turn: half a lease from its begin."""
         return max(self.deadline - time.monotonic(), 0.0)
+
+    async def ask(self, read: Callable[[Any, ChannelAccess], Awaitable[T]]) -> T:
+        """What the run's channel answers to a read (of its connector and access) within the turn. Raises ChannelError;
+        an answer that does not come is Retryable."""
+        access = await self.context.access.channel(self.run.channel_id)
+        try:
+            async with asyncio.timeout(self.seconds_left):
+                return await read(connector(self.run.channel_kind), access)
+        except TimeoutError:
+            raise Retryable("The channel did not answer in time") from None
 
     async def save(
         self, cursor: Any, apply: Apply = nothing, *, failures: Sequence[Failure] = (), expected: int | None = None

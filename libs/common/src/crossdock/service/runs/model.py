@@ -112,7 +112,7 @@ class Kind:
     """A kind of integration.
 
     Kinds of one `lane` never run at the same time for one channel, and keep a gap between one's end and the other's
-    begin. `serves` says whether channels of a kind can take part; `schedule` is the default of a service's settings.
+    begin. `ability` is what channels have to be able to do; `schedule` is the default of a service's settings.
     `turn` does a part of the work, at most half a lease long, and saves it through the job. `longest_wait` bounds the
     seconds between attempts while the channel fails; a run whose channel fails for `patience` seconds ends as failed.
     """
@@ -121,7 +121,7 @@ class Kind:
     lane: str
     origin: str
     destination: str
-    serves: Callable[[str], bool]
+    ability: type
     turn: Callable[["Job"], Awaitable[Turn]]
     schedule: Callable[[Any], Schedule] = lambda _settings: NEVER
     options: type[BaseModel] | None = None

@@ -271,6 +271,13 @@ async def queue(tx: Tx, wanted: Sequence[Queued]) -> list[UUID]:
     return ids
 
 
+async def queue_for(tx: Tx, kind: Kind, channel_ids: Collection[UUID], cause: str) -> None:
+    """Queue a run of a kind for each of these channels beside its schedule, unless one waits or the kind is off."""
+    mine = [one for one in await integrations(tx) if one.kind == kind.name and one.channel_id in channel_ids]
+    if wanted := [Queued(one, kind.lane, None, cause, {}) for one in mine if one.enabled]:
+        await queue(tx, wanted)
+
+
 async def start(tx: Tx, channel_ids: Collection[UUID], gap_seconds: float) -> int:
     """Start the oldest waiting run of each lane that is free; how many were started."""
     return await tx.run(START, channel_ids=list(channel_ids), gap_seconds=gap_seconds)

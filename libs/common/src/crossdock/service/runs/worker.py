@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from crossdock.channels.errors import AuthExpired, ChannelError, RateLimited, Retryable, Unknown
+from crossdock.channels.registry import can
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import Verdict, explain, judge
 from crossdock.messaging.transaction import Tx
@@ -76,7 +77,10 @@ async def _all(tx: Tx, runs: Runs, channels: Any) -> Sequence[Integration]:
     there = await store.integrations(tx)
     known = {(one.channel_id, one.kind) for one in there}
     wanted = [
-        (c.channel_id, kind.name) for c in channels for kind in runs.kinds if kind.serves(c.kind) and kind.wanted(c)
+        (c.channel_id, kind.name)
+        for c in channels
+        for kind in runs.kinds
+        if can(c.kind, kind.ability) and kind.wanted(c)
     ]
     missing = [key for key in wanted if key not in known]
     if not missing:
