@@ -24,8 +24,8 @@ from gateway.domain.channels import (
     Invalid,
     base_url_of,
     checked_settings,
-    is_only_destination,
     shop_of,
+    takes_orders_live,
 )
 from gateway.sealing import Sealed, SealingBox
 from gateway.store import connections
@@ -47,7 +47,7 @@ class Granted:
 def draft(given: Mapping[str, Any], at: datetime) -> Channel:
     """A channel as it was asked for, not stored yet. Raises Problem (422) for what cannot be, and for one with orders
     that is to be live at once: nobody could have said which of its orders become ours."""
-    if given["mode"] == "live" and not is_only_destination(given["settings"]):
+    if takes_orders_live(given["mode"], given["settings"]):
         raise Problem(
             422,
             "starts_in_observe",
@@ -130,7 +130,8 @@ async def change(
 ) -> Channel:
     """Change what is given. Settings are merged, null removes one. A replaced webhook secret stays valid for `overlap`.
 
-    Raises Problem: 404, 409 when the channel is disconnected, 422.
+    Raises Problem: 404, 409 when the channel is disconnected, 422 for what cannot be, and where orders of an observed
+    channel would become ours without anybody having said which: that is `go_live`.
     """
     channel = await _connected(tx, channel_id)
     try:
@@ -144,9 +145,23 @@ async def change(
         )
     except Invalid as problem:
         raise _invalid(problem) from None
+    if takes_orders_live(changed.mode, changed.settings) and not takes_orders_live(channel.mode, channel.settings):
+        raise Problem(
+            422,
+            "needs_go_live",
+            f"{channel.name} brings orders, and nobody said yet which of its open orders become ours.",
+            "POST /v1/channels/{id}/go-live, or crossdock channel go-live, names them and takes it live.",
+        )
     await store.change(tx, changed)
     await _replace(tx, box, channel_id, with_webhook_secret(channel.kind, secrets), overlap)
     await _regranted(tx, channel, given.get("client_id"), secrets)
+    return await _publish_configured(tx, channel_id)
+
+
+async def go_live(tx: Tx, channel_id: UUID) -> Channel:
+    """Take a channel live whose orders to take were chosen before. Raises Problem (404, 409)."""
+    channel = await _connected(tx, channel_id)
+    await store.change(tx, replace(channel, mode="live"))
     return await _publish_configured(tx, channel_id)
 
 

@@ -3,7 +3,6 @@
 If this is interrupted between the two, nothing is released, and the call can be repeated.
 """
 
-from datetime import timedelta
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -39,7 +38,7 @@ def router(context: Context, parts: Parts) -> APIRouter:
         said: dict[str, Any] = await parts.proxy.ask("order-ingest", f"/channels/{channel_id}/go-live", body, who)
         if not choice.preview:
             async with context.transaction() as tx:
-                await channels.change(tx, parts.box, channel_id, {"mode": "live"}, {}, timedelta())
+                await channels.go_live(tx, channel_id)
             await parts.directory.changed()
         return said
 

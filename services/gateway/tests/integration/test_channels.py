@@ -83,6 +83,25 @@ async def test_a_new_channel_of_orders_never_starts_live_and_a_destination_may(g
     assert (made.status_code, made.json()["mode"]) == (201, "live")
 
 
+async def test_an_observed_channel_of_orders_is_not_set_live_and_a_destination_may(gateway: Any) -> None:
+    live: dict[str, Any] = {"mode": "live"}
+    shop = await gateway.connect()
+    depot = await gateway.connect(kind="generic", shop=None, settings={"role": "destination"})
+    for changed in (live, live | {"name": "New"}, live | {"settings": {"role": "source"}}):
+        refused = await gateway.client.patch(f"/v1/channels/{shop['id']}", json=changed)
+        assert (refused.status_code, refused.json()["code"]) == (422, "needs_go_live")
+        assert "go-live" in refused.json()["next"]
+    assert (await gateway.client.get(f"/v1/channels/{shop['id']}")).json() == shop
+    assert (await gateway.client.patch(f"/v1/channels/{depot['id']}", json=live)).json()["mode"] == "live"
+
+    turned = await gateway.client.patch(f"/v1/channels/{depot['id']}", json={"settings": {"role": None}})
+    assert turned.json()["code"] == "needs_go_live", "or a live destination would become a live channel of orders"
+    async with gateway.process.context.transaction() as tx:
+        await channels.go_live(tx, UUID(shop["id"]))
+    named = await gateway.client.patch(f"/v1/channels/{shop['id']}", json=live | {"name": "Known"})
+    assert (named.json()["mode"], named.json()["name"]) == ("live", "Known")
+
+
 async def test_a_shop_is_connected_once_and_comes_back_under_its_id(gateway: Any) -> None:
     channel = await gateway.connect()
     again = {"kind": "shopify", "name": "Again", "shop": "Test-Shop.myshopify.com"}

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
+from uuid import UUID
 
 import httpx
 import pytest
@@ -16,7 +17,7 @@ import pytest
 from crossdock.contracts.gateway import ChannelConfigured
 from crossdock.service import tokens
 from crossdock.testing.database import TestDatabase
-from gateway import workers
+from gateway import channels, workers
 from sandbox.testing import Sandbox
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -168,7 +169,8 @@ async def test_what_cannot_be_connected_is_said_before_anybody_approves(gateway:
 
 async def test_a_connected_store_that_is_approved_again_goes_on_as_it_was(gateway: Any, shopify: Sandbox) -> None:
     channel = await approved(gateway, shopify, settings={"buffer": 2})
-    await gateway.client.patch(f"/v1/channels/{channel['id']}", json={"mode": "live"})
+    async with gateway.process.context.transaction() as tx:
+        await channels.go_live(tx, UUID(channel["id"]))
     link = (await gateway.client.post(f"/v1/channels/{channel['id']}/authorize")).json()
     assert (await gateway.client.get(approve(shopify, link))).status_code == 200
 

@@ -83,6 +83,11 @@ def is_only_destination(settings: Mapping[str, Any]) -> bool:
     return settings.get("role") == "destination"
 
 
+def takes_orders_live(mode: str, settings: Mapping[str, Any]) -> bool:
+    """Whether orders that a channel brings become ours: somebody must have said which of the open ones do."""
+    return mode == "live" and not is_only_destination(settings)
+
+
 def storable(text: str) -> bool:
     """Whether Postgres can store a text: it has neither NUL characters nor lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
