@@ -82,10 +82,16 @@ class KnownAccess(AccessClient):
         super().__init__(url, "k" * 32, "fulfillment")
         self.refused: list[UUID] = []
         self.tokens = {STORE: ["token"], DEPOT: ["depot-token"]}
+        self.patience = {STORE: 0.5, DEPOT: 0.5}
         self._paths = {STORE: f"{url}/shopify/{SHOP}", DEPOT: f"{url}/3pl"}
 
+    def add(self, channel_id: UUID, url: str, *, patience: float) -> None:
+        """Tell of another channel, whose calls may take so many seconds."""
+        self.tokens[channel_id], self._paths[channel_id], self.patience[channel_id] = ["token"], url, patience
+
     async def channel(self, channel_id: UUID) -> ChannelAccess:
-        return ChannelAccess(self._paths[channel_id], self.tokens[channel_id][0], {"timeout_seconds": 0.5})
+        settings = {"timeout_seconds": self.patience[channel_id]}
+        return ChannelAccess(self._paths[channel_id], self.tokens[channel_id][0], settings)
 
     def forget(self, channel_id: UUID) -> None:
         self.refused.append(channel_id)

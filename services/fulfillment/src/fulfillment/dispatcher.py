@@ -22,12 +22,15 @@ from fulfillment.domain.writes import Done, Outcome
 from fulfillment.recording import Result, record
 from fulfillment.store import writes
 
-TURN_SECONDS = 5.0
-"""How long one turn of the dispatcher claims more, before it waits for what is under way: its loop is watched."""
+PAUSE_SECONDS = 0.2
+"""How often it is looked for what came due while calls are under way: one that hangs must not keep the others waiting."""
 
 SETTLE_SECONDS = 0.1
 """How long finished calls wait at most until half of all are, so that one transaction records many and claims as many
 again."""
+
+SLOW_SECONDS = 1.0
+"""What is under way for longer is not waited for: with many calls that hang, half of all would never be finished."""
 
 LOOK_AROUND_SECONDS = 0.01
 
@@ -39,55 +42,69 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """Which writes: `tags`, or all others; and how many calls may be under way at once, in all and to one channel."""
+    """Which writes: `tags`, or all others; how many calls may be under way at once, in all and to one channel; and the
+    loop by whose name its health is known."""
 
+    loop: str
     tags: bool
     in_flight: int
     per_channel: int
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A call under way: to which channel, and since when (monotonic seconds)."""
+
+    channel_id: UUID
+    at: float
+
+
+Calls = dict[asyncio.Task[Result], Begun]
+
+
 async def dispatch(context: Context) -> bool:
-    """One turn with requests, cancellations and tracking."""
+    """Requests, cancellations and tracking, until none is due."""
     settings = context.settings
-    return await _turn(context, Lane(False, settings.writes_in_flight, settings.writes_per_channel))
+    return await _turn(context, Lane("dispatch", False, settings.writes_in_flight, settings.writes_per_channel))
 
 
 async def dispatch_tags(context: Context) -> bool:
-    """One turn with tags of orders, of which there may be many at once, and for which nothing else waits."""
+    """Tags of orders, of which there may be many at once, and for which nothing else waits, until none is due."""
     settings = context.settings
-    return await _turn(context, Lane(True, settings.tags_in_flight, settings.tags_per_channel))
+    return await _turn(context, Lane("dispatch_tags", True, settings.tags_in_flight, settings.tags_per_channel))
 
 
 async def _turn(context: Context, lane: Lane) -> bool:
-    """Keep calls under way until nothing is due any more, or the turn is over. True when anything was due."""
-    until = time.monotonic() + TURN_SECONDS
-    calls: dict[asyncio.Task[Result], UUID] = {}
-    any_claimed = False
+    """Keep calls under way until nothing is due any more; a process that stops claims nothing, and ends its calls.
+    False: when it ends, nothing was due a moment ago."""
+    beat = context.health.beat(lane.loop)
+    calls: Calls = {}
     while True:
+        beat()
         done = [task for task in calls if task.done()]
         for task in done:
             del calls[task]
-        claimed = await _settle(context, lane, results_of(done), calls, claim=time.monotonic() < until)
-        any_claimed = any_claimed or bool(claimed)
+        claimed = await _settle(context, lane, results_of(done), calls)
+        now = time.monotonic()
         for write in claimed:
-            calls[asyncio.create_task(_call(context, write))] = write.channel_id
+            calls[asyncio.create_task(_call(context, write))] = Begun(write.channel_id, now)
         if not calls:
-            return any_claimed
+            return False
         await _some_are_done(calls)
 
 
-async def _some_are_done(calls: dict[asyncio.Task[Result], UUID]) -> None:
-    await asyncio.wait(calls, return_when=asyncio.FIRST_COMPLETED)
+async def _some_are_done(calls: Calls) -> None:
+    """Wait until a call is done, and for others that soon are; at most until it is time to look for what came due."""
+    done, _ = await asyncio.wait(calls, timeout=PAUSE_SECONDS, return_when=asyncio.FIRST_COMPLETED)
     late = time.monotonic() + SETTLE_SECONDS
-    while 2 * sum(task.done() for task in calls) < len(calls) and time.monotonic() < late:
-        await asyncio.wait(calls, timeout=LOOK_AROUND_SECONDS)
+    prompt = [task for task, begun in calls.items() if begun.at > late - SLOW_SECONDS]
+    while done and 2 * sum(task.done() for task in prompt) < len(prompt) and time.monotonic() < late:
+        await asyncio.wait(prompt, timeout=LOOK_AROUND_SECONDS)
 
 
-async def _settle(
-    context: Context, lane: Lane, results: Sequence[Result], calls: dict[asyncio.Task[Result], UUID], *, claim: bool
-) -> Sequence[Any]:
+async def _settle(context: Context, lane: Lane, results: Sequence[Result], calls: Calls) -> Sequence[Any]:
     """Record what is done and claim more, in one transaction; returns what was claimed."""
-    free = lane.in_flight - len(calls) if claim else 0
+    free = 0 if context.stopping.is_set() else lane.in_flight - len(calls)
     if not results and not free:
         return ()
     if results:
@@ -102,13 +119,12 @@ async def _settle(
     return claimed
 
 
-async def _claim(
-    tx: Tx, lane: Lane, calls: dict[asyncio.Task[Result], UUID], free: int, seconds: float
-) -> Sequence[Any]:
-    under_way = Counter(calls.values())
-    busy = [channel for channel, n in under_way.items() if n >= lane.per_channel]
+async def _claim(tx: Tx, lane: Lane, calls: Calls, free: int, seconds: float) -> Sequence[Any]:
+    under_way = Counter(begun.channel_id for begun in calls.values())
     lease = seconds + LEASE_SLACK_SECONDS
-    return await writes.claim(tx, tags=lane.tags, limit=free, per_channel=lane.per_channel, lease=lease, busy=busy)
+    return await writes.claim(
+        tx, tags=lane.tags, limit=free, per_channel=lane.per_channel, lease=lease, under_way=under_way
+    )
 
 
 async def _call(context: Context, write: Any) -> Result:

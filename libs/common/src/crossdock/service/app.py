@@ -53,12 +53,13 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Context:
-    """What workers and the API of a running service may use."""
+    """What workers and the API of a running service may use; `stopping` tells a long step of a worker to end."""
 
     settings: Any
     database: Database
     access: AccessClient
     health: Health
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
     def transaction(self) -> AbstractAsyncContextManager[Tx]:
         """A transaction of this service."""
@@ -127,11 +128,11 @@ class Process:
         self.relay = Relay(self.database, self.broker, self.health.beat("relay"))
         key = settings.service_key.get_secret_value()
         access = AccessClient(settings.gateway_url, key, service.name)
-        self.context = Context(settings, self.database, access, self.health)
+        self._stopping = asyncio.Event()
+        self.context = Context(settings, self.database, access, self.health, self._stopping)
         self.runners = [self._runner(handler.name) for handler in service.consumer.handlers]
         self.app = self._application()
         self._database_down: str | None = "not reached yet"
-        self._stopping = asyncio.Event()
         self.health.ready_unless("database", lambda: self._database_down)
         if service.needs_broker:
             self.health.ready_unless("broker", lambda: None if self.broker.connected else "not connected")

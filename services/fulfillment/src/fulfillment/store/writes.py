@@ -1,6 +1,6 @@
 """SQL on writes to the outside: their intents, leases and fates, and the doubts about shipments."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
@@ -22,16 +22,18 @@ ADD = text("""
 """)
 CLAIM = """
     WITH due AS (
-        SELECT w.id FROM channel c CROSS JOIN LATERAL (
+        SELECT w.id FROM channel c
+        LEFT JOIN unnest(CAST(:channel_ids AS uuid[]), CAST(:under_way AS int[])) AS u(channel_id, n) USING (channel_id)
+        CROSS JOIN LATERAL (
             SELECT p.id, p.next_at FROM write_back p
             WHERE p.channel_id = c.channel_id AND p.state = 'pending' AND p.kind {which} 'tag' AND p.next_at <= now()
               AND (SELECT b.id FROM write_back b
                    WHERE b.target = p.target AND b.state IN ('sending', 'in_doubt') LIMIT 1) IS NULL
               AND (SELECT q.id FROM write_back q
                    WHERE q.target = p.target AND q.state = 'pending' ORDER BY q.id LIMIT 1) = p.id
-            ORDER BY p.next_at LIMIT :per_channel FOR UPDATE SKIP LOCKED) AS w
+            ORDER BY p.next_at LIMIT greatest(CAST(:per_channel AS int) - coalesce(u.n, 0), 0)
+            FOR UPDATE SKIP LOCKED) AS w
         WHERE c.{resume_at} <= now() AND (c.mode = 'live' OR NOT c.connected)
-          AND NOT c.channel_id = ANY(CAST(:busy AS uuid[]))
         ORDER BY w.next_at LIMIT :limit)
     UPDATE write_back SET state = 'sending', lease_token = :token, attempt = attempt + 1,
                           deadline = now() + make_interval(secs => :lease)
@@ -189,12 +191,20 @@ async def add_writes(tx: Tx, new: Sequence[NewWrite]) -> None:
 
 
 async def claim(
-    tx: Tx, *, tags: bool, limit: int, per_channel: int, lease: float, busy: Collection[UUID]
+    tx: Tx, *, tags: bool, limit: int, per_channel: int, lease: float, under_way: Mapping[UUID, int]
 ) -> Sequence[Row[Any]]:
-    """Lease pending writes that are due, one for each target: `tags`, or all others. Channels that rest, observe or are
-    `busy` are left out."""
+    """Lease pending writes that are due, one for each target: `tags`, or all others. Channels that rest or observe are
+    left out; each other one has `per_channel` calls at most, with those that are `under_way`."""
     statement = CLAIM_TAGS if tags else CLAIM_PROMPT
-    ids = await tx.rows(statement, token=new_id(), limit=limit, per_channel=per_channel, lease=lease, busy=sorted(busy))
+    ids = await tx.rows(
+        statement,
+        token=new_id(),
+        limit=limit,
+        per_channel=per_channel,
+        lease=lease,
+        channel_ids=list(under_way),
+        under_way=list(under_way.values()),
+    )
     return await tx.rows(CLAIMED, ids=[row.id for row in ids]) if ids else []
 
 
