@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from crossdock.cli.stack import SERVICES
-from fulfillment.dispatcher import TURN_SECONDS
 from fulfillment.settings import Settings as Fulfillment
 
 Overlay = Callable[[str], list[dict[str, Any]]]
@@ -102,7 +101,7 @@ def test_a_pod_is_given_the_time_that_an_orderly_stop_takes(objects: list[dict[s
 
 def test_a_stop_lets_calls_to_the_outside_end_instead_of_leaving_them_in_doubt(objects: list[dict[str, Any]]) -> None:
     call = Fulfillment.model_fields["call_seconds"].default
-    assert stop_seconds(objects, "fulfillment") > TURN_SECONDS + call + CLOSE_SECONDS
+    assert stop_seconds(objects, "fulfillment") > call + CLOSE_SECONDS
 
 
 def test_callers_have_time_to_learn_that_a_pod_goes_and_most_of_it_with_the_gateway(

@@ -253,7 +253,13 @@ def noticed() -> OrdersWebhookReceived:
 
 
 def configured(
-    mode: str = "live", *, version: int = 1, name: str = "Test Shop", channel: UUID = CHANNEL, kind: str = "shopify"
+    mode: str = "live",
+    *,
+    version: int = 1,
+    name: str = "Test Shop",
+    channel: UUID = CHANNEL,
+    kind: str = "shopify",
+    **settings: str,
 ) -> Any:
     return ChannelConfigured.model_validate(
         {
@@ -262,6 +268,7 @@ def configured(
             "kind": kind,
             "name": name,
             "mode": mode,
+            "settings": settings,
             "occurred_at": NOON,
         }
     )

@@ -4,14 +4,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from crossdock.channels.destinations import ROLE, destination_for
 from fulfillment.domain.desk import Sale
 
 
 @dataclass(frozen=True, slots=True)
 class Destinations:
-    """Connected destinations by id and by name, and what each sales channel says of its destination."""
+    """The names of connected destinations by id, and what each sales channel says of its destination."""
 
-    by_name: Mapping[str, str]
     names: Mapping[str, str]
     chosen: Mapping[str, str]
 
@@ -31,12 +31,11 @@ class Directory:
         for channel in channels:
             channel_id = str(channel.channel_id)
             names[channel_id], kinds[channel_id] = channel.name, channel.kind
-            if channel.connected and channel.settings.get("role") == "destination":
+            if channel.connected and channel.settings.get("role") == ROLE:
                 places[channel_id] = channel.name
             elif channel.settings.get("destination"):
                 chosen[channel_id] = str(channel.settings["destination"])
-        by_name = {name: channel_id for channel_id, name in places.items()}
-        return cls(Destinations(by_name, places, chosen), names, kinds)
+        return cls(Destinations(places, chosen), names, kinds)
 
     def destination_of(self, sale: Sale | None) -> str:
         """The id of the destination for an order: the one that its channel's settings name (by id or by name), else
@@ -45,11 +44,7 @@ class Directory:
 
     def destination_for(self, channel_id: str) -> str:
         """The id of the destination for what a channel sells, or blank."""
-        places = self._destinations
-        named = places.chosen.get(channel_id, "")
-        if named:
-            return named if named in places.names else places.by_name.get(named, "")
-        return next(iter(places.names)) if len(places.names) == 1 else ""
+        return destination_for(self._destinations.chosen.get(channel_id, ""), self._destinations.names)
 
     def kind_of(self, channel_id: str) -> str:
         """The kind of a channel: which connector speaks to it."""

@@ -23,7 +23,7 @@ from fulfillment.recording import Result, record
 from fulfillment.store import writes
 
 PAUSE_SECONDS = 0.2
-"""How often it is looked for what came due while calls are under way: one that hangs must not keep the others waiting."""
+"""How often it is looked for what came due while calls are under way: one that hangs must keep no other waiting."""
 
 SETTLE_SECONDS = 0.1
 """How long finished calls wait at most until half of all are, so that one transaction records many and claims as many

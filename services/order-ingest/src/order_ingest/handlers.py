@@ -1,10 +1,13 @@
 """Every message that order-ingest reacts to. Each handler loads, folds the events one by one, saves and publishes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from functools import cache, partial
 from operator import attrgetter
 from typing import Any
+from uuid import UUID
 
+from crossdock.channels.destinations import ROLE, destination_for
 from crossdock.channels.model import (
     CanonicalOrder,
     Ignored,
@@ -113,16 +116,16 @@ async def record_milestones(events: Sequence[OrderScoped], tx: Tx) -> None:
 
 @consumer.on(ChannelConfigured, ChannelDisconnected)
 async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnected], tx: Tx) -> None:
-    """Learn names and modes; where a mode changed, the worker `reconsider` judges the channel's open orders again. From
-    its first configuration on, a channel is asked which of its orders changed."""
-    known = await channels.lock(tx, {event.channel_id for event in events})
-    changed = set()
+    """Learn names, modes and which warehouse ships for whom; where the mode of a channel or of its warehouse changed,
+    the worker `reconsider` judges the channel's open orders again. From its first configuration on, a channel is asked
+    which of its orders changed."""
+    before = await channels.lock_all(tx, {event.channel_id for event in events})
+    known, changed = before, set()
     for event in events:
-        channel = configured(known[event.channel_id], event)
-        if channel.observing != known[event.channel_id].observing:
-            changed.add(event.channel_id)
-        known[event.channel_id] = channel
-    await channels.save(tx, known)
+        now = served({**known, event.channel_id: configured(known[event.channel_id], event)})
+        changed |= {name for name, channel in now.items() if channel.restraint != known[name].restraint}
+        known = now
+    await channels.save(tx, {name: channel for name, channel in known.items() if channel != before[name]})
     if changed:
         await channels.reconsider(tx, changed)
     configurations = [event for event in events if isinstance(event, ChannelConfigured)]
@@ -274,8 +277,26 @@ def configured(channel: Channel, event: ChannelConfigured | ChannelDisconnected)
     """What a configuration event makes of a channel."""
     if isinstance(event, ChannelDisconnected):
         return disconnect(channel, event.channel_version)
-    zone = zone_of(event.settings.get("time_zone"))
+    told = event.settings
     new = Channel(
-        event.channel_id, event.channel_version, event.kind, event.name, event.mode, connected=True, time_zone=zone
+        event.channel_id,
+        event.channel_version,
+        event.kind,
+        event.name,
+        event.mode,
+        connected=True,
+        time_zone=zone_of(told.get("time_zone")),
+        role=str(told.get("role") or ""),
+        destination=str(told.get("destination") or ""),
     )
     return configure(channel, new)
+
+
+def served(channels: Mapping[UUID, Channel]) -> dict[UUID, Channel]:
+    """Channels with the names of their warehouses that only observe."""
+    places = {str(one.channel_id): one.name for one in channels.values() if one.connected and one.role == ROLE}
+    quiet = {str(one.channel_id): one.observing for one in channels.values()}
+    return {
+        name: replace(one, warehouse_observing=quiet.get(destination_for(one.destination, places), ""))
+        for name, one in channels.items()
+    }

@@ -119,6 +119,9 @@ channel = Table(
     Column("ours_from", DateTime(timezone=True)),
     Column("time_zone", Text, nullable=False, server_default="UTC"),
     Column("redacted_before", DateTime(timezone=True)),
+    Column("role", Text, nullable=False, server_default=""),
+    Column("destination", Text, nullable=False, server_default=""),
+    Column("warehouse_observing", Text, nullable=False, server_default=""),
 )
 policy_change = Table(
     "policy_change",

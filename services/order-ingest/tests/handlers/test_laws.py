@@ -110,7 +110,8 @@ def configurations(n: int) -> Sequence[Event]:
             events.append(gone)
         else:
             mode = "live" if i % 2 else "observe"
-            told = configured(mode, version=(i * 5) % 7, name=f"Shop {i % 3}", channel=channel)
+            ships = {"role": "destination"} if i % 3 == 2 else {"destination": ("", "Shop 2")[i % 4 // 2]}
+            told = configured(mode, version=(i * 5) % 7, name=f"Shop {i % 3}", channel=channel, **ships)
             events.append(told.model_copy(update={"resets": (i * 3) % 4}))
     return events
 

@@ -343,6 +343,7 @@ def test_an_order_comes_back_from_its_documents_as_it_was() -> None:
     order = ORDER._replace(
         before_import={"a": 1},
         observing="Shop",
+        warehouse_observing="Depot",
         refunds=("R",),
         match=Match(1, 2, False, holds),
         reservation=Reservation(1, 2, 3, False, ("1 of SHIRT",)),

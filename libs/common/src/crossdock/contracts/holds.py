@@ -12,6 +12,7 @@ class HoldCode(StrEnum):
     """Every reason for which an order may wait. A code is never reused for another meaning."""
 
     OBSERVING = "observing"
+    WAREHOUSE_OBSERVING = "warehouse_observing"
     PAYMENT = "payment"
     SKU_BLANK = "sku_blank"
     SKU_UNKNOWN = "sku_unknown"
@@ -42,6 +43,11 @@ CATALOGUE: dict[HoldCode, HoldKind] = {
     HoldCode.OBSERVING: HoldKind(
         "Channel {channel} only observes: nothing is sent to the warehouse",
         "Take the channel live when its orders look right.",
+        "operator",
+    ),
+    HoldCode.WAREHOUSE_OBSERVING: HoldKind(
+        "Warehouse {warehouse} only observes: no request is sent to it",
+        "Take it live with `crossdock channel go-live`; the order goes on by itself.",
         "operator",
     ),
     HoldCode.PAYMENT: HoldKind(

@@ -13,7 +13,9 @@ class Channel:
     """What was configured newest. Version 0: nothing is known yet, which counts as observing. `ours_from`: orders that
     were placed earlier did not become ours when the channel went live, unless somebody named them. `time_zone` is the
     IANA name of the zone in which its days are counted. Personal data of orders that were placed before
-    `redacted_before` is refused."""
+    `redacted_before` is refused. `role` and `destination` are its settings of these names: what it is besides a channel
+    that sells, and which warehouse ships what it sells. `warehouse_observing` is the name of that warehouse while it
+    only observes, else blank."""
 
     channel_id: UUID
     channel_version: int
@@ -26,11 +28,19 @@ class Channel:
     ours_from: datetime | None = None
     time_zone: str = "UTC"
     redacted_before: datetime | None = None
+    role: str = ""
+    destination: str = ""
+    warehouse_observing: str = ""
 
     @property
     def observing(self) -> str:
         """The name by which its orders say that it only observes; blank when it is live."""
         return "" if self.mode == "live" else self.name or str(self.channel_id)
+
+    @property
+    def restraint(self) -> tuple[str, str]:
+        """What keeps its orders from a warehouse: itself or the warehouse, while they only observe."""
+        return self.observing, self.warehouse_observing
 
 
 def configure(channel: Channel, new: Channel) -> Channel:
@@ -55,7 +65,15 @@ def disconnect(channel: Channel, channel_version: int) -> Channel:
 
 def terms_of(channel: Channel, at: datetime, *, routes: bool) -> Terms:
     """Under what an order of this channel is judged that is heard of at a time."""
-    return Terms(channel.policy, channel.policy_version, channel.observing, channel.ours_from, at, routes)
+    return Terms(
+        channel.policy,
+        channel.policy_version,
+        channel.observing,
+        channel.ours_from,
+        at,
+        routes,
+        channel.warehouse_observing,
+    )
 
 
 def zone_of(name: object) -> str:

@@ -285,12 +285,13 @@ def take_cancel(order: Order) -> Step:
 
 # ------------------------------------------------------------------ the policy, and what people decide
 def govern(order: Order, source: Snapshot | None, known: Recipient | None) -> Step:
-    """Judge an order again where its terms changed since: the channel's mode, or its policy. An order that was only
-    observed becomes ours when its channel goes live, unless the choice that was made then leaves it out."""
+    """Judge an order again where its terms changed since: the mode of its channel or warehouse, or the policy. An order
+    that was only observed becomes ours when its channel goes live, unless the choice made then leaves it out."""
     terms = order.terms
-    if order.observing == terms.observing and (order.judged == terms.version or source is None):
+    told, now = (order.observing, order.warehouse_observing), (terms.observing, terms.warehouse_observing)
+    if told == now and (order.judged == terms.version or source is None):
         return Step(order)
-    after = order._replace(observing=terms.observing)
+    after = order._replace(observing=terms.observing, warehouse_observing=terms.warehouse_observing)
     if source is None:
         return publish_state(order, after)
     if order.observing and not terms.observing and not order.requested:

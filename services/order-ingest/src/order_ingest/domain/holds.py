@@ -3,6 +3,7 @@
 from order_ingest.domain.order import Hold, Order, shipped_net
 
 OBSERVING = "observing"
+WAREHOUSE_OBSERVING = "warehouse_observing"
 PAYMENT = "payment"
 ROUTING = "routing"
 STOCK = "stock"
@@ -32,6 +33,8 @@ def holds_of(order: Order, content_version: int) -> tuple[Hold, ...]:
     holds = []
     if order.observing:
         holds.append(Hold(OBSERVING, quantities={"channel": order.observing}))
+    if order.warehouse_observing:
+        holds.append(Hold(WAREHOUSE_OBSERVING, quantities={"warehouse": order.warehouse_observing}))
     if not order.paid:
         holds.append(Hold(PAYMENT))
     holds += order.verdict.waits

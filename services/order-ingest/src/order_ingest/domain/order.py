@@ -266,7 +266,8 @@ class Order(NamedTuple):
 
     `known`: content has come. `wanted`: units of each line that are ours to ship, none once it is cancelled. `paid`:
     payment is no reason to wait. `cancelled` is also the tombstone of an order whose content has not come; `observing`
-    is the channel's name while it only observes, else blank; `before_import` are the units that had shipped when the
+    is the channel's name while it only observes, else blank, and `warehouse_observing` that of the warehouse that is to
+    ship it; `before_import` are the units that had shipped when the
     order became ours, `before_ours` those of them that left from our locations; `extended`: lines were added since;
     `voids` tell for each voided shipment whether its units are shipped again under the same revision; `redacted`
     refuses personal data for good, and nothing else.
@@ -288,6 +289,7 @@ class Order(NamedTuple):
     ever_wanted: bool = False
     before_import: Units = NOTHING
     observing: str = ""
+    warehouse_observing: str = ""
     refetching: bool = False
     arrived_meanwhile: bool = False
     recipient_version: int = 0

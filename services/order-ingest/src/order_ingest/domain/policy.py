@@ -81,8 +81,9 @@ PARTS: Mapping[str, type[Sources | WrittenBack]] = {"mapping": Sources, "written
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Under what an order is judged: its channel's policy and the number of that policy, the channel's name while it
-    only observes (else blank), from when on its orders are ours, when the order is heard of, and whether the channel
-    tells to which of its locations it assigns an order."""
+    only observes (else blank), from when on its orders are ours, when the order is heard of, whether the channel tells
+    to which of its locations it assigns an order, and the name of the warehouse that ships its orders while that only
+    observes (else blank)."""
 
     policy: Policy = STANDARD
     version: int = 0
@@ -90,6 +91,7 @@ class Terms:
     ours_from: datetime | None = None
     at: datetime | None = None
     routes: bool = False
+    warehouse_observing: str = ""
 
 
 NO_TERMS = Terms()

@@ -21,6 +21,7 @@ SHARE = text("""
 LOCK = text("""
     SELECT * FROM channel WHERE channel_id = ANY(CAST(:channel_ids AS uuid[])) ORDER BY channel_id FOR UPDATE
 """)
+LOCK_ALL = text("SELECT * FROM channel ORDER BY channel_id FOR UPDATE")
 ADD = text("""
     INSERT INTO channel (channel_id, channel_version, kind, name, mode, connected)
     SELECT id, 0, '', '', 'observe', true FROM unnest(CAST(:channel_ids AS uuid[])) AS id ORDER BY id
@@ -28,10 +29,13 @@ ADD = text("""
 """)
 SAVE = text("""
     UPDATE channel SET channel_version = c.channel_version, kind = c.kind, name = c.name, mode = c.mode,
-        connected = c.connected, time_zone = c.time_zone
+        connected = c.connected, time_zone = c.time_zone, role = c.role, destination = c.destination,
+        warehouse_observing = c.warehouse_observing
     FROM unnest(CAST(:channel_id AS uuid[]), CAST(:channel_version AS int[]), CAST(:kind AS text[]),
-                CAST(:name AS text[]), CAST(:mode AS text[]), CAST(:connected AS bool[]), CAST(:time_zone AS text[]))
-         AS c(channel_id, channel_version, kind, name, mode, connected, time_zone)
+                CAST(:name AS text[]), CAST(:mode AS text[]), CAST(:connected AS bool[]), CAST(:time_zone AS text[]),
+                CAST(:role AS text[]), CAST(:destination AS text[]), CAST(:warehouse_observing AS text[]))
+         AS c(channel_id, channel_version, kind, name, mode, connected, time_zone, role, destination,
+              warehouse_observing)
     WHERE channel.channel_id = c.channel_id
 """)
 EVERY = text("""
@@ -69,13 +73,26 @@ async def lock(tx: Tx, channel_ids: Collection[UUID]) -> dict[UUID, Channel]:
     return await _all(tx, LOCK, channel_ids)
 
 
+async def lock_all(tx: Tx, channel_ids: Collection[UUID]) -> dict[UUID, Channel]:
+    """Every channel, these too, locked for a change: what is configured of one may concern the orders of others."""
+    rows = await tx.rows(LOCK_ALL)
+    if set(channel_ids) - {row.channel_id for row in rows}:
+        await tx.run(ADD, channel_ids=sorted(channel_ids))
+        rows = await tx.rows(LOCK_ALL)
+    return {row.channel_id: _channel(row) for row in rows}
+
+
 async def _all(tx: Tx, statement: Any, channel_ids: Collection[UUID]) -> dict[UUID, Channel]:
     wanted = sorted(set(channel_ids))
     rows = await tx.rows(statement, channel_ids=wanted)
     if len(rows) < len(wanted):
         await tx.run(ADD, channel_ids=wanted)
         rows = await tx.rows(statement, channel_ids=wanted)
-    return {row.channel_id: Channel(**{**row._mapping, "policy": policy_of(row.policy)}) for row in rows}
+    return {row.channel_id: _channel(row) for row in rows}
+
+
+def _channel(row: Any) -> Channel:
+    return Channel(**{**row._mapping, "policy": policy_of(row.policy)})
 
 
 async def every(tx: Tx) -> Sequence[Any]:
@@ -91,7 +108,8 @@ async def service_location(tx: Tx, channel_id: UUID) -> str:
 
 async def save(tx: Tx, channels: Mapping[UUID, Channel]) -> None:
     """Write what was configured of channels that were locked before."""
-    configured = ("channel_id", "channel_version", "kind", "name", "mode", "connected", "time_zone")
+    configured = ("channel_id", "channel_version", "kind", "name", "mode", "connected", "time_zone", "role",
+                  "destination", "warehouse_observing")  # fmt: skip
     await tx.run(SAVE, **columns([channels[channel_id] for channel_id in sorted(channels)], *configured))
 
 
