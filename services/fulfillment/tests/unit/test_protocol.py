@@ -124,6 +124,17 @@ def test_settle_every_version_even_if_nothing_was_ever_requested() -> None:
     assert settlements(told(desk_with(), order(5, 4, 1))[1]) == [(1, 4, {"1": 1}, False)]
 
 
+def test_a_newer_state_of_the_same_content_settles_nothing_and_stops_no_request() -> None:
+    for desk in (
+        accepted(),
+        told(accepted(), order(2, 2, 1), cancelled(2))[0],
+        told(requested(), shipment("S1", 2))[0],
+    ):
+        known = desk.order
+        later, tells = told(desk, replace(known, order_version=known.order_version + 1))
+        assert (tells, later.revisions, later.settlement) == ([], desk.revisions, desk.settlement)
+
+
 def test_settle_a_cancellation_that_comes_first() -> None:
     assert settlements(told(Desk(), order(1, 1, 0, cancelled=True))[1]) == [(1, 1, {}, False)]
 

@@ -1,6 +1,7 @@
 """What an order's timeline says: one sentence for everything that happened to it, without personal data."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from crossdock.contracts.base import Event
@@ -23,7 +24,7 @@ from crossdock.contracts.fulfillment import (
 )
 from crossdock.contracts.inventory import StockReserved, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
-from order_ingest.domain.changes import Change
+from order_ingest.domain.changes import Change, Detail
 from order_ingest.domain.fold import Note
 from order_ingest.domain.order import Order, Refund, Snapshot, shipped_net
 from order_ingest.translate import message_of, told_hold, told_refusal, units_of
@@ -42,6 +43,12 @@ EDITS = {
     "line_more": "was raised from {before} to {units}",
     "line_less": "was lowered from {before} to {units}",
     "line_sku": "has another SKU now",
+}
+DETAILS = {
+    "ship_by": "Ship by {}",
+    "deliver_by": "Deliver by {}",
+    "service": "The shipping asked for: {}",
+    "bundle": "Line {position} ({sku}) was sold as a part of {}",
 }
 FIXED = {
     "let_in": "Not rejected any more: it comes in",
@@ -76,6 +83,8 @@ def sentence_of_note(note: Note, order: Order, source: Snapshot | None) -> str:
         return _refunded(note.refund, source)
     if note.change is not None:
         return _changed(note.change, order)
+    if note.detail is not None:
+        return _detailed(note.detail)
     if note.asked is not None:
         return _asked(note, order)
     if note.kind in FIXED:
@@ -130,6 +139,15 @@ def _changed(change: Change, order: Order) -> str:
         return _moved(order)
     line = f"Line {change.position} ({change.sku or 'without SKU'})"
     return f"{line} {EDITS[change.kind].format(units=_units(change.after), before=change.before)}"
+
+
+def _detailed(detail: Detail) -> str:
+    about = DETAILS[detail.kind].format(_value(detail.after), position=detail.position, sku=detail.sku or "without SKU")
+    return f"{about} (now known)" if not detail.before else f"{about}, no longer {_value(detail.before)}"
+
+
+def _value(value: datetime | str | None) -> str:
+    return f"{value:%Y-%m-%d %H:%M} UTC" if isinstance(value, datetime) else value or "not known"
 
 
 def _moved(order: Order) -> str:

@@ -1,6 +1,7 @@
 """Grouping, repetition and constancy for every handler of order-ingest."""
 
 from collections.abc import Sequence
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -60,9 +61,10 @@ def webhooks(n: int) -> Sequence[Event]:
         if i % 4 == 3:
             events.append(touched(i % 5 + 1, minutes=(i * 7) % 10 // 2 if i % 3 else None))
             continue
-        changes = {"cancelled_at": at(1).isoformat()} if i % 11 == 10 else {}
+        changes: dict[str, Any] = {"cancelled_at": at(1).isoformat()} if i % 11 == 10 else {}
         changes |= {"financial_status": "pending"} if i % 3 == 0 else {}
         changes |= {"note": f"note {i}"} if i % 5 == 0 else {}
+        changes |= {"shipping_lines": [{"title": f"Express {i % 2}"}]} if i % 3 == 1 else {}
         minutes = (i * 7) % 10 // 2
         events.append(placed(i % 4 + 1, minutes=minutes, lines=[line(quantity=1 + i % 3)], **changes))
     return events

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from crossdock.channels.errors import Permanent, Retryable
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import ChannelDisconnected
-from crossdock.contracts.order_ingest import OrderPlaced
+from crossdock.contracts.order_ingest import OrderPlaced, OrderUpdated
 from crossdock.service.app import Context
 from crossdock.service.runs import worker
 from crossdock.service.runs.schedule import Schedule
@@ -159,12 +159,18 @@ async def test_the_dates_that_no_webhook_tells_are_found_by_the_next_poll_and_th
     shown = (await api.get("/orders/1001")).json()
     assert [datetime.fromisoformat(shown[name]) for name in dates] == [ship_by, deliver_by]
     assert [one["number"] for one in (await api.get("/orders", params={"tab": "late"})).json()["orders"]] == ["#1001"]
+    later = event_of(bench.published[-1])
+    assert isinstance(later, OrderUpdated)
+    assert (later.ship_by, later.deliver_by, later.content_version) == (ship_by, deliver_by, 1)
+    said = [entry["sentence"] for entry in shown["timeline"]]
+    for date, verb in ((ship_by, "Ship"), (deliver_by, "Deliver")):
+        assert f"{verb} by {date:%Y-%m-%d %H:%M} UTC (now known)" in said
     published = len(bench.published)
     await poll(context)
     await receive(bench, webhook(made))
     again = (await api.get("/orders/1001")).json()
     assert (again["ship_by"], again["timeline"]) == (shown["ship_by"], shown["timeline"])
-    assert len(bench.published) == published, "a date is no content"
+    assert len(bench.published) == published, "what is known is told once"
 
 
 async def test_the_lines_of_a_bundle_show_its_name_and_a_read_of_the_same_order_says_the_same(

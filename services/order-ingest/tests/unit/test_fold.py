@@ -114,7 +114,7 @@ def test_what_is_no_content_is_stored_and_told_to_nobody() -> None:
 def test_a_read_of_the_same_moment_adds_the_dates_that_its_webhook_is_silent_of_and_no_tie_is_seen() -> None:
     later = NOON + timedelta(hours=5)
     step = take(PLACED, told(ship_by=later))
-    assert (step.taken, step.state, step.notes, step.order.refetching) == (True, None, (), False)
+    assert (step.taken, step.state, step.order.refetching) == (True, "order.updated", False)
     assert step.source is not None
     assert step.source.ship_by == later
     assert take(Known(step.order, step.source), told()) == Step(step.order)
@@ -123,12 +123,33 @@ def test_a_read_of_the_same_moment_adds_the_dates_that_its_webhook_is_silent_of_
 def test_the_name_of_a_bundle_is_kept_by_states_that_are_silent_of_it_and_is_no_content() -> None:
     named = (replace(SHIRT, bundle="Gift set"),)
     step = take(PLACED, told(lines=named))
-    assert (step.taken, step.state, step.notes) == (True, None, ())
+    assert (step.state, versions(step)) == ("order.updated", (2, 1))
+    assert [note.kind for note in step.notes] == ["bundle"]
     known = Known(step.order, step.source)
     later = take(known, told(1)).source
     assert later is not None
     assert later.lines[0].bundle == "Gift set"
     assert take(known, told()) == Step(step.order)
+
+
+@pytest.mark.parametrize("minutes", [0, 1])
+@pytest.mark.parametrize("detail", [{"ship_by": NOON}, {"deliver_by": NOON}, {"service": "Express"}])
+def test_a_date_or_service_that_becomes_known_later_is_told_once_as_the_same_content(
+    detail: dict[str, Any], minutes: int
+) -> None:
+    step = take(PLACED, told(minutes, **detail))
+    assert (step.state, versions(step), [note.kind for note in step.notes]) == ("order.updated", (2, 1), list(detail))
+    known = Known(step.order, step.source)
+    assert take(known, told(minutes, **detail)).state is None
+    assert take(known, told(minutes + 1)).state is None, "a silent payload takes nothing back"
+    moved = take(known, told(minutes + 1, ship_by=NOON + timedelta(days=1)))
+    assert (moved.state, versions(moved)) == ("order.updated", (3, 1))
+
+
+def test_a_date_that_comes_with_a_change_of_the_content_is_told_with_it() -> None:
+    step = take(PLACED, told(1, kept=1, ship_by=NOON))
+    assert (step.state, versions(step)) == ("order.updated", (2, 2))
+    assert [note.kind for note in step.notes] == ["line_less", "ship_by", "order.updated"]
 
 
 def test_two_states_of_one_moment_that_promise_other_dates_are_read_again() -> None:

@@ -10,8 +10,8 @@ from crossdock.contracts.holds import Hold
 
 class OrderLine(Value):
     """One line; `position` counts from 1. `wanted` is what is left of `quantity` after edits and refunds of units that
-    had not shipped. `bundle` is the name of what it was sold as a part of, in the channel's words; a change of it alone
-    publishes nothing."""
+    had not shipped. `bundle` is the name of what it was sold as a part of, in the channel's words; it may come
+    later than the line."""
 
     line_id: str
     position: int
@@ -45,7 +45,8 @@ class OrderState(OrderScoped):
     answered_revision: int = 0
     """The highest rejected fulfillment revision that a person or rule has answered."""
     ship_by: datetime | None = None
-    """When it has to leave, where the channel says so. A change of it alone publishes nothing."""
+    """When it has to leave, where the channel says so; it may come later than the order, as `deliver_by`, `service` and
+    the lines' `bundle` may: then `order.updated` tells it with the same `content_version`."""
     deliver_by: datetime | None = None
     service: str = ""
     """The shipping that the buyer asked for, in the channel's words; may be blank."""
@@ -61,7 +62,8 @@ class OrderPlaced(OrderState):
 
 
 class OrderUpdated(OrderState):
-    """An order's content changed."""
+    """An order's content changed, or with the same `content_version` a date, the shipping asked for, or a bundle's
+    name."""
 
     type = "order.updated.v1"
     consumers = ("sku-matcher", "fulfillment")

@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Literal
 
 from order_ingest.domain.order import Line, Refund, Snapshot, Units
 
 ChangeKind = Literal["line_added", "line_removed", "line_more", "line_less", "line_sku", "address"]
+DetailKind = Literal["ship_by", "deliver_by", "service", "bundle"]
 RefundKind = Literal["restocked", "kept", "exchange", "appeasement", "unshipped"]
 
 
@@ -19,6 +21,34 @@ class Change:
     sku: str = ""
     before: int = 0
     after: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """What is told of an order beside its content and is news: `before` is None or blank where nothing was known. A
+    `bundle` is that of the line at `position`."""
+
+    kind: DetailKind
+    before: datetime | str | None
+    after: datetime | str | None
+    position: int = 0
+    sku: str = ""
+
+
+def details_of(old: Snapshot, new: Snapshot) -> tuple[Detail, ...]:
+    """Dates, the shipping asked for, and names of bundles that differ between two states."""
+    found = [
+        Detail("ship_by", old.ship_by, new.ship_by),
+        Detail("deliver_by", old.deliver_by, new.deliver_by),
+        Detail("service", old.service, new.service),
+    ]
+    bundles = {line.line_id: line.bundle for line in old.lines}
+    found += [
+        Detail("bundle", bundles[line.line_id], line.bundle, line.position, line.sku)
+        for line in new.lines
+        if line.line_id in bundles
+    ]
+    return tuple(detail for detail in found if detail.before != detail.after)
 
 
 def changes_of(old: Snapshot, new: Snapshot, before: Units, after: Units) -> tuple[Change, ...]:

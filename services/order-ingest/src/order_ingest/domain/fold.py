@@ -1,14 +1,15 @@
 """The rules of one order: (what is stored, one fact) → (what is stored then, what to tell, what to note).
 
 Facts may come in any order and more than once. Every change of what others see goes through `publish_state`: a rising
-`order_version`, and a rising `content_version` when the content changed and only then.
+`order_version`, and a rising `content_version` when the content changed and only then. What is told beside the content
+(dates, the shipping asked for, names of bundles) is told anew when it changes, as the same content.
 """
 
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal, NamedTuple
 
-from order_ingest.domain.changes import Change, changes_of, moved, refund_kind
+from order_ingest.domain.changes import Change, Detail, changes_of, details_of, moved, refund_kind
 from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promising, tells_more
 from order_ingest.domain.holds import JUDGED_BY_OTHERS, TO_APPROVE, holds_of
 from order_ingest.domain.judging import judged, marked
@@ -39,12 +40,14 @@ StateKind = Literal["order.placed", "order.updated", "order.cancelled", "order.h
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something for the order's timeline; `hold` for the kinds `held`, `released` and `refused`, `refund` for
-    `refunded`, `change` for what an edit did, `asked` for `requested` and, with `reply`, for `reply`."""
+    `refunded`, `change` for what an edit did, `detail` for what is told beside the content, `asked` for `requested`
+    and, with `reply`, for `reply`."""
 
     kind: str
     hold: Hold | None = None
     refund: Refund | None = None
     change: Change | None = None
+    detail: Detail | None = None
     asked: Asked | None = None
     reply: Reply | None = None
 
@@ -68,9 +71,12 @@ class Step(NamedTuple):
     read_again: bool = False
 
 
-def publish_state(before: Order, after: Order, *, changed: bool = False, notes: tuple[Note, ...] = ()) -> Step:
-    """Tell the order's whole state if it changed, `changed` when its content did; and answer what can be answered."""
-    step = _told(before, after, changed=changed, notes=notes)
+def publish_state(
+    before: Order, after: Order, *, changed: bool = False, detailed: bool = False, notes: tuple[Note, ...] = ()
+) -> Step:
+    """Tell the order's whole state if it changed, `changed` when its content did, `detailed` when what is told beside
+    it did; and answer what can be answered."""
+    step = _told(before, after, changed=changed, detailed=detailed, notes=notes)
     return _answering(before, step) if after.asked else step
 
 
@@ -86,7 +92,7 @@ def _answering(before: Order, step: Step) -> Step:
     return step._replace(order=order, answers=answers, notes=(*step.notes, *notes))
 
 
-def _told(before: Order, after: Order, *, changed: bool, notes: tuple[Note, ...]) -> Step:
+def _told(before: Order, after: Order, *, changed: bool, detailed: bool, notes: tuple[Note, ...]) -> Step:
     if not after.ours:
         return Step(after, taken=True, notes=notes)
     old = before.published
@@ -94,11 +100,11 @@ def _told(before: Order, after: Order, *, changed: bool, notes: tuple[Note, ...]
     content_version = old.content_version + changed
     holds = holds_of(after, content_version)
     keys = tuple(hold.key for hold in holds)
-    if not changed and keys == old.holds and after.answered == old.answered:
+    if not changed and not detailed and keys == old.holds and after.answered == old.answered:
         return Step(after, taken=True, notes=notes)
     published = Published(old.order_version + 1, content_version, keys, after.answered)
     after = after._replace(ever_wanted=after.ever_wanted or any(after.wanted.values()), published=published)
-    kind = _kind(after, changed, old)
+    kind = "order.updated" if detailed and not changed else _kind(after, changed, old)
     if changed:
         notes += (Note(kind),)
     return Step(after, taken=True, state=kind, notes=notes + _hold_notes(before, holds, changed))
@@ -209,8 +215,10 @@ def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | 
     changed = old is None or _asks_else(before, after) or content_of(source) != content_of(old)
     fresh = _fresh_refunds(before, after, new) if before.told else ()
     edits = _edits(before, after, old, known, new) if before.told else ()
+    details = details_of(old, source) if old is not None and before.told else ()
     notes = _arrival_notes(before, after, recorded, fresh, edits)
-    step = publish_state(before, after, changed=changed, notes=notes)
+    notes += tuple(Note(detail.kind, detail=detail) for detail in details)
+    step = publish_state(before, after, changed=changed, detailed=bool(details), notes=notes)
     return step._replace(source=source, recipient=new.recipient if recorded else None, refunds=fresh)
 
 
