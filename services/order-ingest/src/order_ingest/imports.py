@@ -78,9 +78,7 @@ async def advance(context: Context) -> bool:
         return False
     pause = 0.0
     try:
-        await _go_through(context, token, job)
-    except Unusable as problem:
-        await _end(context, token, job, str(problem))
+        await _turn(context, token, job)
     except Paused:
         pause = PAUSE_SECONDS
     except Lost:
@@ -103,12 +101,20 @@ async def sweep(context: Context) -> bool:
 
 
 async def end_files(tx: Tx, channel_id: UUID) -> int:
-    """End the imports of a channel whose files still lie here, and forget the files: somebody whose data is to go may
-    stand in them, and nobody can tell from outside. Returns how many there were."""
+    """End the imports of a channel whose files still lie here or are arriving, and forget the files: somebody whose
+    data is to go may stand in them, and nobody can tell from outside. Returns how many there were."""
     kept = await imports.lock_kept(tx, channel_id)
     if kept:
         await imports.stop(tx, kept, REDACTED)
     return len(kept)
+
+
+async def _turn(context: Context, token: UUID, job: Job) -> None:
+    """Go on with the file; one that is none ends with the reason. Raises Lost, Paused."""
+    try:
+        await _go_through(context, token, job)
+    except Unusable as problem:
+        await _end(context, token, job, str(problem))
 
 
 async def _go_through(context: Context, token: UUID, job: Job) -> None:

@@ -145,7 +145,7 @@ async def manual_channel(tx: Tx, name: str) -> Any:
 
 
 async def receive(context: Context, request: Request, channel: Any, name: str, encoding: str) -> UUID:
-    """Keep a file as it arrives. Raises Problem: 400, 413, 422."""
+    """Keep a file as it arrives. Raises Problem: 400, 409 when it is ended before it is here, 413, 422."""
     try:
         recoder = Recoder(encoding)
     except UnknownEncoding as problem:
@@ -165,7 +165,7 @@ async def receive(context: Context, request: Request, channel: Any, name: str, e
             await store.keep(recoder.feed(data))
         await store.keep(recoder.end(), last=True)
         async with context.transaction() as tx:
-            await imports.uploaded(
+            here = await imports.uploaded(
                 tx,
                 import_id,
                 sha256=digest.hexdigest(),
@@ -174,6 +174,8 @@ async def receive(context: Context, request: Request, channel: Any, name: str, e
                 encoding=recoder.found,
                 kept_as=recoder.kept_as,
             )
+        if not here:
+            raise await _ended(context, import_id)
     except ClientDisconnect:
         await _give_up(context, import_id)
         raise Problem(400, "broken_off", "The upload broke off.", "Send the file again.") from None
@@ -193,14 +195,24 @@ def too_large(limit: int) -> Problem:
     )
 
 
+async def _ended(context: Context, import_id: UUID) -> Problem:
+    """What the sender of a file is told whose import somebody ended."""
+    async with context.transaction() as tx:
+        found = await imports.lock(tx, import_id)
+    why = found.problem if found is not None else ""
+    return Problem(409, "import_ended", f"The import ended while its file arrived. {why}", "Send another file.")
+
+
 async def _give_up(context: Context, import_id: UUID) -> None:
     async with context.transaction() as tx:
-        await imports.lock(tx, import_id)
-        await imports.stop(tx, [import_id], "The upload was not completed.")
+        found = await imports.lock(tx, import_id)
+        if found is not None and found.state == "uploading":
+            await imports.stop(tx, [import_id], "The upload was not completed.")
 
 
 class _Store:
-    """Keeps bytes in pieces of one size, each in a transaction of its own."""
+    """Keeps bytes in pieces of one size, each in a transaction of its own. Raises Problem (409) once somebody ended the
+    import: nothing that still arrives is kept."""
 
     def __init__(self, context: Context, import_id: UUID) -> None:
         self._context = context
@@ -216,7 +228,9 @@ class _Store:
             piece = bytes(self._rest[:PIECE_BYTES])
             del self._rest[:PIECE_BYTES]
             async with self._context.transaction() as tx:
-                await imports.add_piece(tx, self._import_id, self._position, piece)
+                kept = await imports.add_piece(tx, self._import_id, self._position, piece)
+            if not kept:
+                raise await _ended(self._context, self._import_id)
             self._position += 1
             self.kept += len(piece)
 

@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import random
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -20,7 +21,7 @@ from crossdock.testing.bench import HandlerBench, event_of
 from order_ingest.domain.channel import Channel
 from order_ingest.imports import PIECE_BYTES, advance
 from order_ingest.sheets import template_text
-from order_ingest.store import channels
+from order_ingest.store import channels, imports
 
 PHONE = UUID(int=70)
 ADDRESS = {"name": "Test Person", "street1": "1 Example Street", "city": "Sampletown", "country": "IE"}
@@ -277,6 +278,47 @@ async def test_a_redaction_leaves_no_file_that_its_person_may_stand_in(
         assert found["state"] == "stopped"
         assert found["problem"].endswith("upload it again without that customer's orders.")
     assert (await take(api, context, sheet(row("PO-2"))))["created"] == 1
+
+
+@pytest.mark.parametrize("pieces", [1, 2])
+async def test_a_redaction_ends_a_file_that_is_still_arriving_and_nothing_of_it_is_kept(
+    api: httpx.AsyncClient, context: Context, bench: HandlerBench, pieces: int
+) -> None:
+    async def arriving() -> AsyncIterator[bytes]:
+        data = sheet(*(row(f"PO-{n:06}") for n in range(PIECE_BYTES // 40)))
+        assert len(data) > PIECE_BYTES
+        yield data[:PIECE_BYTES]
+        while not await bench.table("order_import_piece"):
+            await asyncio.sleep(0.01)
+        asked = {"kind": "redact_customer", "channel": str(PHONE), "email": "person@example.com"}
+        assert (await api.post("/privacy/requests", json=asked)).json()["files_ended"] == 1
+        yield data[PIECE_BYTES:] * (pieces - 1)
+
+    refused = await api.post("/imports", params={"channel": "Phone"}, content=arriving())
+    assert (refused.status_code, refused.json()["code"]) == (409, "import_ended")
+    assert "A customer of this channel was redacted" in refused.json()["message"]
+    await work(context)
+    assert (await bench.table("order_import_piece"), told(bench)) == ([], [])
+    [ended] = (await api.get("/imports")).json()["imports"]
+    assert (ended["state"], ended["problem"].startswith("A customer of this channel")) == ("stopped", True)
+
+
+async def test_a_file_that_is_none_and_is_stopped_at_that_moment_harms_no_other(
+    api: httpx.AsyncClient, context: Context, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = imports.piece
+
+    async def stopped_meanwhile(tx: Tx, import_id: UUID, position: int) -> bytes | None:
+        monkeypatch.setattr(imports, "piece", read)
+        await api.post(f"/imports/{import_id}/stop")
+        return await read(tx, import_id, position) or b"no,header"
+
+    none = await upload(api, b"sku,quantity\nA,1\n")
+    good = await upload(api, sheet(row("PO-1")))
+    monkeypatch.setattr(imports, "piece", stopped_meanwhile)
+    await work(context)
+    states = [(await api.get(f"/imports/{one['import_id']}")).json()["state"] for one in (none, good)]
+    assert states == ["stopped", "checked"]
 
 
 async def test_a_file_that_is_none_says_so(api: httpx.AsyncClient, context: Context) -> None:

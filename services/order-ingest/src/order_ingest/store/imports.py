@@ -26,12 +26,14 @@ ADD = text("""
     VALUES (:import_id, :channel_id, :channel_kind, :file_name, :created_by)
 """)
 ADD_PIECE = text("""
-    INSERT INTO order_import_piece (import_id, position, data) VALUES (:import_id, :position, :data)
+    INSERT INTO order_import_piece (import_id, position, data)
+    SELECT import_id, :position, :data FROM order_import
+    WHERE import_id = :import_id AND state = 'uploading' FOR SHARE
 """)
 UPLOADED = text("""
     UPDATE order_import SET state = 'checking', sha256 = :sha256, bytes = :bytes, kept_bytes = :kept_bytes,
         encoding = :encoding, kept_as = :kept_as, due_at = now(), changed_at = now()
-    WHERE import_id = :import_id
+    WHERE import_id = :import_id AND state = 'uploading'
 """)
 CLAIM = text("""
     UPDATE order_import SET token = :token, due_at = now() + make_interval(secs => :lease_seconds)
@@ -79,7 +81,8 @@ LEFT = text("""
 """)
 LOCK_KEPT = text("""
     SELECT import_id FROM order_import
-    WHERE channel_id = :channel_id AND state IN ('checking', 'checked', 'importing') ORDER BY import_id FOR UPDATE
+    WHERE channel_id = :channel_id AND state IN ('uploading', 'checking', 'checked', 'importing')
+    ORDER BY import_id FOR UPDATE
 """)
 ONE = text(f"""
     SELECT {SHOWN}, i.kept_bytes FROM order_import i JOIN channel c USING (channel_id) WHERE i.import_id = :import_id
@@ -89,7 +92,7 @@ PAGE = text(f"""
     WHERE CAST(:before AS uuid) IS NULL OR i.import_id < :before
     ORDER BY i.import_id DESC LIMIT :limit
 """)  # noqa: S608
-LOCK = text("SELECT state, sha256 FROM order_import WHERE import_id = :import_id FOR UPDATE")
+LOCK = text("SELECT state, sha256, problem FROM order_import WHERE import_id = :import_id FOR UPDATE")
 STORED = text("""
     SELECT external_id FROM orders WHERE channel_id = :channel_id AND external_id = ANY(CAST(:numbers AS text[]))
 """)
@@ -193,17 +196,17 @@ async def add(tx: Tx, import_id: UUID, channel: SqlRow[Any], file_name: str, cre
     await tx.run(ADD, import_id=import_id, created_by=created_by, **about)
 
 
-async def add_piece(tx: Tx, import_id: UUID, position: int, data: bytes) -> None:
-    """Keep one piece of a file; all but the last are equally long."""
-    await tx.run(ADD_PIECE, import_id=import_id, position=position, data=data)
+async def add_piece(tx: Tx, import_id: UUID, position: int, data: bytes) -> bool:
+    """Keep one piece of a file; all but the last are equally long. False when the import was ended meanwhile."""
+    return await tx.run(ADD_PIECE, import_id=import_id, position=position, data=data) > 0
 
 
 async def uploaded(
     tx: Tx, import_id: UUID, *, sha256: str, size: int, kept_bytes: int, encoding: str, kept_as: str
-) -> None:
-    """The file is here: let it be checked."""
+) -> bool:
+    """The file is here: let it be checked. False when the import was ended meanwhile."""
     about = {"sha256": sha256, "bytes": size, "kept_bytes": kept_bytes, "encoding": encoding, "kept_as": kept_as}
-    await tx.run(UPLOADED, import_id=import_id, **about)
+    return await tx.run(UPLOADED, import_id=import_id, **about) > 0
 
 
 async def claim(tx: Tx, token: UUID, lease_seconds: float) -> Job | None:
@@ -258,7 +261,7 @@ async def finish(tx: Tx, import_id: UUID, problem: str = "") -> str:
 
 
 async def lock(tx: Tx, import_id: UUID) -> SqlRow[Any] | None:
-    """Lock an import: its state and the hash of its file; None when there is none."""
+    """Lock an import: its state, the hash of its file and why it ended; None when there is none."""
     rows = await tx.rows(LOCK, import_id=import_id)
     return rows[0] if rows else None
 
@@ -281,7 +284,7 @@ async def left(tx: Tx, days: int) -> list[UUID]:
 
 
 async def lock_kept(tx: Tx, channel_id: UUID) -> list[UUID]:
-    """Lock the imports of a channel whose files arrived and are not taken whole."""
+    """Lock the imports of a channel whose files are arriving or not taken whole."""
     return [row.import_id for row in await tx.rows(LOCK_KEPT, channel_id=channel_id)]
 
 
