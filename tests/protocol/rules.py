@@ -20,7 +20,7 @@ from fulfillment.domain import protocol
 from fulfillment.domain.units import NONE
 from inventory.domain import claims
 from inventory.domain.stock import Movement
-from order_ingest.domain import fold
+from order_ingest.domain import fold, milestones, steps
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -131,7 +131,7 @@ def _consume_without_bounds(consume: Any, claim: Any, at: Any, cause: str) -> An
 # ------------------------------------------------------------------ order-ingest and the connector
 def _newest_content_only(take_settlement: Any, order: Any, settlement: Any) -> Any:
     newer = settlement.content_version > order.settlement.content_version
-    return take_settlement(order, settlement) if newer else fold.Step(order)
+    return take_settlement(order, settlement) if newer else steps.Step(order)
 
 
 def _believe_the_answer(take_answer: Any, order: Any, *rest: Any) -> Any:
@@ -164,9 +164,9 @@ RULES = {
         _wrap(inventory.handlers, "learn", _deaf_to_refusals), "at the 3PL: raise, reduce twice"),
     "settlement_version": Rule(
         "settlements are ordered by settlement_version: one content_version can be settled twice",
-        "inventory claims.learn_settlement, order-ingest fold.take_settlement",
+        "inventory claims.learn_settlement, order-ingest milestones.take_settlement",
         _both(_wrap(claims, "learn_settlement", _newer_content_only),
-              _wrap(fold, "take_settlement", _newest_content_only)), "void, cancel refused"),
+              _wrap(milestones, "take_settlement", _newest_content_only)), "void, cancel refused"),
     "settlement_not_older": Rule(
         "inventory gives nothing back on a settlement older than its newest match",
         "inventory claims.give_back", _wrap(claims, "give_back", _give_back_whatever_the_match), "reduce, raise"),

@@ -43,9 +43,9 @@ from inventory.domain.claims import Claim
 from inventory.domain.stock import Level
 from inventory.shelf import Shelf
 from order_ingest import translate
-from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
+from order_ingest.domain import fold, milestones, rulings
 from order_ingest.domain.order import Order, Recipient, Snapshot
+from order_ingest.domain.steps import Step
 from order_ingest.handlers import MILESTONES
 from sku_matcher import telling
 from sku_matcher.domain import listings, matching
@@ -107,12 +107,12 @@ def step_of_ingest(row: IngestRow, message: Any) -> Step:
         case CancelNotice():
             return fold.take_cancel(order)
         case PersonRetries():
-            return fold.answer_rejection(order)
+            return rulings.answer_rejection(order)
         case MatchEvent():
-            return fold.take_match(order, translate.match_of(message))
+            return milestones.take_match(order, translate.match_of(message))
         case ReservationEvent():
             # How much lacks is a text for people; without it, states that differ in nothing else are one.
-            return fold.take_reservation(order, replace(translate.reservation_of(message), shortages=()))
+            return milestones.take_reservation(order, replace(translate.reservation_of(message), shortages=()))
         case _:
             return MILESTONES[type(message)](order, message)
 

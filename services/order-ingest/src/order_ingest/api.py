@@ -15,7 +15,7 @@ from crossdock.service.runs import api as runs_api
 from crossdock.service.tokens import needs_people
 from order_ingest import backlog_api, decisions, golive, lists, policies, privacy_api, sheets, typed
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold
+from order_ingest.domain import rulings
 from order_ingest.reference import order_id_of
 from order_ingest.runs import RUNS
 from order_ingest.store import feeds, orders, pages
@@ -101,7 +101,7 @@ async def answer_rejection(tx: Tx, order_id: UUID) -> dict[str, Any]:
     rows = await orders.lock_by_ids(tx, [order_id])
     if order_id not in rows:
         raise not_found("order", order_id)
-    step = fold.answer_rejection(rows[order_id].order)
+    step = rulings.answer_rejection(rows[order_id].order)
     if not step.taken:
         raise Problem(
             409,

@@ -10,9 +10,9 @@ from crossdock.contracts.gateway import WebhookReceived
 from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
 from order_ingest import story, translate
-from order_ingest.domain.fold import Step
 from order_ingest.domain.order import Recipient
 from order_ingest.domain.policy import Terms
+from order_ingest.domain.steps import Step
 from order_ingest.store import orders
 from order_ingest.store.orders import Entry, Row
 

@@ -12,10 +12,10 @@ from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import Actor
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
+from order_ingest.domain import rulings
 from order_ingest.domain.order import Order, Recipient, Snapshot
 from order_ingest.domain.status import status
+from order_ingest.domain.steps import Step
 from order_ingest.intake import govern, terms
 from order_ingest.reference import order_id_of
 from order_ingest.store import channels, orders, pages
@@ -33,7 +33,7 @@ def router(context: Context) -> APIRouter:
         async with context.transaction() as tx:
             order_id = await order_id_of(tx, reference)
             nothing = Problem(409, "not_rejected", "This order is not rejected.", "Look at it: crossdock order show.")
-            return await decide(tx, order_id, fold.bring_in, actor, nothing)
+            return await decide(tx, order_id, rulings.bring_in, actor, nothing)
 
     @routes.post("/orders/{reference}/approve")
     async def approve(reference: str, actor: Actor) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def router(context: Context) -> APIRouter:
                 "This order does not wait for an approval.",
                 "Look at its holds: crossdock order show.",
             )
-            return await decide(tx, order_id, fold.approve, actor, nothing)
+            return await decide(tx, order_id, rulings.approve, actor, nothing)
 
     return routes
 

@@ -17,7 +17,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
 from crossdock.service.errors import Problem, not_found
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold
+from order_ingest.domain import rulings
 from order_ingest.reference import order_id_of
 from order_ingest.store import choices, orders, policies
 
@@ -84,5 +84,5 @@ async def _mark(tx: Tx, channel_id: UUID, named: Sequence[UUID]) -> None:
     rows = await orders.lock_by_ids(tx, {*named, *await choices.chosen_before(tx, channel_id)})
     book = Book(tx, rows.values())
     for order_id, row in rows.items():
-        book.take(order_id, fold.choose(row.order, chosen=order_id in named), Cause(utc_now(), "operator"))
+        book.take(order_id, rulings.choose(row.order, chosen=order_id in named), Cause(utc_now(), "operator"))
     await book.save(whole=False)

@@ -32,6 +32,7 @@ from crossdock.contracts.fulfillment import (
     OrderTagFailed,
     OrderTagged,
     RequestsRedacted,
+    SettlementEvent,
     ShipmentDelivered,
     ShipmentDispatched,
     ShipmentVoided,
@@ -55,12 +56,11 @@ from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
 from order_ingest import privacy, requested, translate
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold
+from order_ingest.domain import fold, milestones
 from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
-from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
-from order_ingest.domain.replies import take_answered
+from order_ingest.domain.steps import Step
 from order_ingest.intake import Word, take
 from order_ingest.store import channels, feeds, orders, touches
 from order_ingest.store.orders import Key, Row
@@ -221,26 +221,35 @@ def step_of(told: Told, row: Row, recipient: Recipient | None) -> Step:
 
 
 def matched(order: Order, event: MatchEvent) -> Step:
-    return fold.take_match(order, translate.match_of(event))
+    return milestones.take_match(order, translate.match_of(event))
 
 
 def reserved(order: Order, event: ReservationEvent) -> Step:
-    return fold.take_reservation(order, translate.reservation_of(event))
+    return milestones.take_reservation(order, translate.reservation_of(event))
 
 
 def was_requested(order: Order, event: FulfillmentRequested) -> Step:
     units = translate.units_of((line.line_id, line.quantity) for line in event.lines)
-    return fold.take_request(order, event.revision, Request(event.destination, units))
+    return milestones.take_request(order, event.revision, Request(event.destination, units))
+
+
+def was_rejected(order: Order, event: FulfillmentRejected) -> Step:
+    return milestones.take_rejection(order, event.revision, Rejection(event.destination, event.reason))
+
+
+def settled(order: Order, event: SettlementEvent) -> Step:
+    refused = isinstance(event, FulfillmentCancelRefused)
+    return milestones.take_settlement(order, translate.settlement_of(event, refused=refused))
 
 
 def written(order: Order, event: TrackingWritten) -> Step:
     tracking = Tracking("done", external_id=event.external_fulfillment_id, adopted=event.adopted)
-    return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
+    return milestones.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
 
 
 def not_written(order: Order, event: TrackingFailed) -> Step:
     tracking = Tracking("failed", reason=event.reason)
-    return fold.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
+    return milestones.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
 
 
 MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
@@ -249,21 +258,21 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     StockReserved: reserved,
     StockShort: reserved,
     FulfillmentRequested: was_requested,
-    FulfillmentAccepted: lambda order, e: fold.take_acceptance(order, e.revision),
-    FulfillmentRejected: lambda order, e: fold.take_rejection(order, e.revision, Rejection(e.destination, e.reason)),
-    FulfillmentCancelled: lambda order, e: fold.take_settlement(order, translate.settlement_of(e, refused=False)),
-    FulfillmentCancelRefused: lambda order, e: fold.take_settlement(order, translate.settlement_of(e, refused=True)),
-    ShipmentDispatched: lambda order, e: fold.take_shipment(order, e.shipment_id, translate.shipment_of(e)),
-    ShipmentVoided: lambda order, e: fold.take_void(order, e.shipment_id, e.reship),
-    ShipmentDelivered: lambda order, e: fold.take_delivery(order, e.shipment_id),
+    FulfillmentAccepted: lambda order, e: milestones.take_acceptance(order, e.revision),
+    FulfillmentRejected: was_rejected,
+    FulfillmentCancelled: settled,
+    FulfillmentCancelRefused: settled,
+    ShipmentDispatched: lambda order, e: milestones.take_shipment(order, e.shipment_id, translate.shipment_of(e)),
+    ShipmentVoided: lambda order, e: milestones.take_void(order, e.shipment_id, e.reship),
+    ShipmentDelivered: lambda order, e: milestones.take_delivery(order, e.shipment_id),
     TrackingWritten: written,
     TrackingFailed: not_written,
-    OrderTagged: lambda order, e: fold.take_tagging(order, Tracking("done", adopted=e.adopted)),
-    OrderTagFailed: lambda order, e: fold.take_tagging(order, Tracking("failed", reason=e.reason)),
-    ChannelRequestAnswered: lambda order, e: take_answered(
+    OrderTagged: lambda order, e: milestones.take_tagging(order, Tracking("done", adopted=e.adopted)),
+    OrderTagFailed: lambda order, e: milestones.take_tagging(order, Tracking("failed", reason=e.reason)),
+    ChannelRequestAnswered: lambda order, e: milestones.take_answered(
         order, f"{e.route_id}/{e.request_id}", "overtaken" if e.overtaken else "done"
     ),
-    ChannelRequestFailed: lambda order, e: take_answered(order, f"{e.route_id}/{e.request_id}", "failed"),
+    ChannelRequestFailed: lambda order, e: milestones.take_answered(order, f"{e.route_id}/{e.request_id}", "failed"),
 }
 """What each event of another service does to an order."""
 

@@ -19,7 +19,6 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from order_ingest.book import Cause
 from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Arrival, Recipient
 from order_ingest.domain.sheet import (
@@ -34,6 +33,7 @@ from order_ingest.domain.sheet import (
     place_after,
 )
 from order_ingest.domain.status import OPEN
+from order_ingest.domain.steps import Step
 from order_ingest.intake import Word, take
 from order_ingest.store import imports
 from order_ingest.store.imports import Counts, Job, OrderOutcome, RowOutcome

@@ -9,12 +9,12 @@ from crossdock.channels.protocols import RouteSource
 from crossdock.channels.registry import can
 from crossdock.messaging.transaction import Tx
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold
+from order_ingest.domain import rulings
 from order_ingest.domain.channel import Channel, terms_of
-from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import first_id_at
 from order_ingest.domain.order import Recipient
 from order_ingest.domain.policy import Terms
+from order_ingest.domain.steps import Step
 from order_ingest.store import channels, orders, privacy
 from order_ingest.store.orders import Key, Row
 
@@ -38,7 +38,7 @@ def terms(channel: Channel, at: datetime) -> Terms:
 def govern(book: Book, order_id: UUID, under: Terms, cause: Cause) -> None:
     """Judge an order of the book under the terms of its channel, as they are now, if they are news to it."""
     row = book.judge_under(order_id, under)
-    book.take(order_id, fold.govern(row.order, row.source, book.recipients.get(order_id)), cause)
+    book.take(order_id, rulings.govern(row.order, row.source, book.recipients.get(order_id)), cause)
 
 
 async def take(tx: Tx, words: Sequence[Word]) -> int:

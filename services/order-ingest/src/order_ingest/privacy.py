@@ -18,7 +18,7 @@ from crossdock.messaging.redaction import NOBODY, Findings
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold
+from order_ingest.domain import rulings
 from order_ingest.domain.search import email_query, phone_query
 from order_ingest.store import channels, privacy
 from order_ingest.store.orders import Row
@@ -126,11 +126,11 @@ async def redact(context: Context) -> bool:
 async def _redact(tx: Tx, rows: Sequence[Row]) -> None:
     book = Book(tx, rows)
     cause = Cause(utc_now(), "privacy")
-    reasons = [(row.order_id, reason) for row in rows for reason in fold.words_of_outsiders(row.order)]
+    reasons = [(row.order_id, reason) for row in rows for reason in rulings.words_of_outsiders(row.order)]
     for row in rows:
-        book.take(row.order_id, fold.take_redaction(row.order), cause)
+        book.take(row.order_id, rulings.take_redaction(row.order), cause)
     if reasons:
-        await privacy.clean_timelines(tx, reasons, fold.REMOVED)
+        await privacy.clean_timelines(tx, reasons, rulings.REMOVED)
     await book.save(whole=False)
 
 

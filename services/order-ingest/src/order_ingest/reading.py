@@ -14,9 +14,9 @@ from crossdock.service.runs.model import Tally
 from order_ingest.asking import Answer
 from order_ingest.book import Cause
 from order_ingest.domain import fold
-from order_ingest.domain.fold import Note, Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Arrival, Recipient
+from order_ingest.domain.steps import Note, Step
 from order_ingest.intake import Word, take
 from order_ingest.store.orders import Key, Row
 

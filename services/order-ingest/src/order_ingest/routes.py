@@ -16,9 +16,9 @@ from crossdock.service.app import Context
 from order_ingest.asking import answered
 from order_ingest.book import Cause
 from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import Recipient
+from order_ingest.domain.steps import Step
 from order_ingest.intake import Word, take
 from order_ingest.store import touches
 from order_ingest.store.orders import Key, Row

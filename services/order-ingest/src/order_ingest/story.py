@@ -25,8 +25,8 @@ from crossdock.contracts.fulfillment import (
 from crossdock.contracts.inventory import StockReserved, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
 from order_ingest.domain.changes import Change, Detail
-from order_ingest.domain.fold import Note
 from order_ingest.domain.order import Order, Refund, Snapshot, shipped_net
+from order_ingest.domain.steps import Note
 from order_ingest.translate import message_of, told_hold, told_refusal, units_of
 
 LONGEST_LIST = 5

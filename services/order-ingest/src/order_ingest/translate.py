@@ -14,7 +14,6 @@ from crossdock.contracts.inventory import ReservationEvent, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderUnmatched
 from crossdock.messaging.redaction import NOBODY
 from order_ingest.domain.feed import Mention
-from order_ingest.domain.fold import Step
 from order_ingest.domain.holds import holds_of
 from order_ingest.domain.order import (
     Arrival,
@@ -32,6 +31,7 @@ from order_ingest.domain.order import (
     Snapshot,
 )
 from order_ingest.domain.routing import Route, Routing, Shipped
+from order_ingest.domain.steps import Step
 from order_ingest.store.orders import Row
 
 GIVEN_BACK = "cancellation_accepted"

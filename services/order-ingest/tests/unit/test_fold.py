@@ -9,9 +9,8 @@ from uuid import UUID
 import pytest
 
 from crossdock.contracts.fulfillment import FulfillmentCancelRefused
-from order_ingest.domain import fold
+from order_ingest.domain import fold, milestones, rulings
 from order_ingest.domain.channel import Channel, configure, disconnect
-from order_ingest.domain.fold import Step
 from order_ingest.domain.holds import holds_of
 from order_ingest.domain.ids import order_id_of
 from order_ingest.domain.order import (
@@ -31,6 +30,7 @@ from order_ingest.domain.order import (
     Tracking,
 )
 from order_ingest.domain.policy import Terms
+from order_ingest.domain.steps import Step
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 from order_ingest.store.orders import number_key
 from order_ingest.story import sentence_of_event, sentence_of_note
@@ -185,8 +185,8 @@ def test_nothing_holds_an_order_of_which_nothing_is_wanted() -> None:
 
 
 def test_a_shortage_whose_quantities_change_is_not_told_again() -> None:
-    short = fold.take_reservation(ORDER, Reservation(1, 0, 0, False, ("2 of SHIRT",)))
-    again = fold.take_reservation(short.order, Reservation(1, 0, 1, False, ("1 of SHIRT",)))
+    short = milestones.take_reservation(ORDER, Reservation(1, 0, 0, False, ("2 of SHIRT",)))
+    again = milestones.take_reservation(short.order, Reservation(1, 0, 1, False, ("1 of SHIRT",)))
     assert (short.state, again.state) == ("order.held", None)
     assert holds_of(again.order, 1)[0].quantities == {"shortages": "1 of SHIRT"}
 
@@ -331,29 +331,29 @@ def test_a_request_that_was_not_stopped_for_a_new_address_is_named() -> None:
 
 
 def test_a_rejection_holds_until_it_is_answered_and_answers_only_once() -> None:
-    rejected = fold.take_rejection(ORDER, 1, Rejection("Depot", "no"))
+    rejected = milestones.take_rejection(ORDER, 1, Rejection("Depot", "no"))
     assert rejected.state == "order.held"
-    answered = fold.answer_rejection(rejected.order)
+    answered = rulings.answer_rejection(rejected.order)
     assert (answered.state, answered.order.published.answered) == ("order.released", 1)
-    assert fold.answer_rejection(answered.order) == Step(answered.order)
-    assert fold.take_rejection(answered.order, 2, Rejection("Depot", "no")).state == "order.held"
+    assert rulings.answer_rejection(answered.order) == Step(answered.order)
+    assert milestones.take_rejection(answered.order, 2, Rejection("Depot", "no")).state == "order.held"
 
 
 def test_going_live_releases_and_observing_holds() -> None:
-    observed = fold.govern(ORDER._replace(terms=Terms(observing="Shop")), PLACED.source, {})
-    live = fold.govern(observed.order._replace(terms=Terms()), PLACED.source, {})
+    observed = rulings.govern(ORDER._replace(terms=Terms(observing="Shop")), PLACED.source, {})
+    live = rulings.govern(observed.order._replace(terms=Terms()), PLACED.source, {})
     assert (observed.state, live.state) == ("order.held", "order.released")
     renamed = observed.order._replace(terms=Terms(observing="New name"))
-    assert fold.govern(renamed, PLACED.source, {}).state is None
+    assert rulings.govern(renamed, PLACED.source, {}).state is None
 
 
 def test_a_milestone_is_not_taken_twice_and_an_older_version_not_at_all() -> None:
-    order = fold.take_match(ORDER, Match(1, 1, True)).order
-    assert not fold.take_match(order, Match(1, 0, False)).taken
-    order = fold.take_reservation(ORDER, Reservation(1, 1, 1, True)).order
-    assert not fold.take_reservation(order, Reservation(1, 1, 0, False)).taken
-    order = fold.take_settlement(ORDER, Settlement(2, 1)).order
-    assert not fold.take_settlement(order, Settlement(1, 9)).taken
+    order = milestones.take_match(ORDER, Match(1, 1, True)).order
+    assert not milestones.take_match(order, Match(1, 0, False)).taken
+    order = milestones.take_reservation(ORDER, Reservation(1, 1, 1, True)).order
+    assert not milestones.take_reservation(order, Reservation(1, 1, 0, False)).taken
+    order = milestones.take_settlement(ORDER, Settlement(2, 1)).order
+    assert not milestones.take_settlement(order, Settlement(1, 9)).taken
 
 
 def test_an_order_comes_back_from_its_documents_as_it_was() -> None:

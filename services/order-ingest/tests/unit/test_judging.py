@@ -8,13 +8,13 @@ from typing import Any
 import orjson
 import pytest
 
-from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
+from order_ingest.domain import fold, milestones, rulings
 from order_ingest.domain.holds import holds_of, shown_holds
 from order_ingest.domain.order import Arrival, Line, Order, Request, Settlement, Snapshot
 from order_ingest.domain.policy import Policy, Sources, Terms, WrittenBack, mapped, policy_of
 from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.domain.status import status
+from order_ingest.domain.steps import Step
 from order_ingest.store.documents import order_of, progress_document, source_document, source_of
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def under(days: float = 0, **policy: Any) -> Terms:
 
 
 def first(terms: Terms, *, fulfilled: dict[str, int] | None = None, **changes: Any) -> tuple[Step, Snapshot]:
-    order = fold.govern(Order(terms=terms), None, None).order
+    order = rulings.govern(Order(terms=terms), None, None).order
     arrival = Arrival(replace(SOURCE, **changes), fulfilled or {}, (), GUEST)
     step = fold.take_snapshot(order, None, None, arrival)
     assert step.source is not None
@@ -105,9 +105,9 @@ def test_what_fulfilment_changes_later_rejects_nothing_that_is_ours() -> None:
 
 def test_a_person_brings_in_what_is_rejected_and_it_stays() -> None:
     step, source = first(under(), test=True, fulfilled={"a": 1})
-    brought = fold.bring_in(step.order, source, GUEST)
+    brought = rulings.bring_in(step.order, source, GUEST)
     assert (brought.state, brought.recipient, brought.order.wanted) == ("order.placed", GUEST, {"a": 2})
-    assert not fold.bring_in(brought.order, source, GUEST).taken
+    assert not rulings.bring_in(brought.order, source, GUEST).taken
     again, _ = then(brought, source, under(), total=Decimal(31))
     assert (again.state, why(again.order)) == ("order.updated", "")
 
@@ -118,9 +118,9 @@ def test_a_changed_policy_lets_in_what_it_rejected_and_what_shipped_meanwhile_is
         step.order, source, GUEST, Arrival(replace(source, updated_at=NOON + timedelta(1)), {"a": 2}, (), GUEST)
     )
     terms = replace(under(test_orders=True), version=2)
-    govern = fold.govern(after.order._replace(terms=terms), after.source, GUEST)
+    govern = rulings.govern(after.order._replace(terms=terms), after.source, GUEST)
     assert (govern.state, govern.order.wanted, govern.order.recipient_version) == ("order.placed", {"a": 1}, 3)
-    assert not fold.govern(govern.order, after.source, GUEST).taken
+    assert not rulings.govern(govern.order, after.source, GUEST).taken
 
 
 # ------------------------------------------------------------------ waits
@@ -135,9 +135,9 @@ def test_only_the_financial_statuses_of_the_policy_let_an_order_go() -> None:
 def test_an_order_older_than_the_maximum_age_waits_for_an_approval() -> None:
     step, source = first(under(91))
     assert (step.state, codes(step.order), status(step.order)) == ("order.placed", ["age"], "on_hold")
-    approved = fold.approve(step.order, source, GUEST)
+    approved = rulings.approve(step.order, source, GUEST)
     assert (approved.state, codes(approved.order)) == ("order.released", [])
-    assert not fold.approve(approved.order, source, GUEST).taken
+    assert not rulings.approve(approved.order, source, GUEST).taken
     assert codes(first(under(91, max_age_days=None))[0].order) == []
 
 
@@ -160,7 +160,7 @@ def test_the_policys_statuses_cancel_an_order_as_its_channel_does() -> None:
     step, source = first(terms)
     step, source = then(step, source, terms, paid=False, financial_status="voided")
     assert (step.state, step.order.wanted, status(step.order)) == ("order.cancelled", {}, "cancel_requested")
-    settled = fold.take_settlement(step.order, Settlement(1, step.order.published.content_version, False, {}))
+    settled = milestones.take_settlement(step.order, Settlement(1, step.order.published.content_version, False, {}))
     assert status(settled.order) == "cancelled"
 
 
@@ -232,7 +232,7 @@ def test_an_order_that_is_imported_as_ours_gets_the_tag_of_its_policy_and_keeps_
     assert (step.order.tag, codes(step.order)) == ("Crossdock", ["payment"]), "a hold makes no difference"
     assert order_of(orjson.loads(orjson.dumps(progress_document(step.order), default=str)), refetching=False,
                     again=False).tag == "Crossdock"  # fmt: skip
-    other = fold.govern(step.order._replace(terms=replace(marked_by("Later"), version=2)), source, GUEST)
+    other = rulings.govern(step.order._replace(terms=replace(marked_by("Later"), version=2)), source, GUEST)
     assert other.order.tag == "Crossdock"
     edited, _ = then(step, source, marked_by("Later"), lines=(line(kept=2),))
     assert edited.order.tag == "Crossdock"
@@ -240,7 +240,7 @@ def test_an_order_that_is_imported_as_ours_gets_the_tag_of_its_policy_and_keeps_
 
 def test_an_order_that_came_in_without_a_tag_is_not_tagged_by_a_later_policy() -> None:
     step, source = first(under())
-    again = fold.govern(step.order._replace(terms=replace(marked_by("Later"), version=2)), source, GUEST)
+    again = rulings.govern(step.order._replace(terms=replace(marked_by("Later"), version=2)), source, GUEST)
     assert (step.order.tag, again.order.tag) == ("", "")
     edited, _ = then(again, source, replace(marked_by("Later"), version=2), lines=(line(kept=5),))
     assert (edited.state, edited.order.tag) == ("order.updated", "")
@@ -258,7 +258,7 @@ def test_what_the_hub_does_not_ship_is_not_tagged(changes: dict[str, Any]) -> No
 
 def test_an_order_is_tagged_when_the_reason_ends_for_which_it_was_not_ours() -> None:
     step, source = first(marked_by("Crossdock"), test=True)
-    assert fold.bring_in(step.order, source, GUEST).order.tag == "Crossdock"
+    assert rulings.bring_in(step.order, source, GUEST).order.tag == "Crossdock"
     real, _ = then(step, source, marked_by("Crossdock"), test=False)
     assert real.order.tag == "Crossdock"
     digital, source = first(marked_by("Crossdock"), lines=(line(ships=False),))
@@ -269,12 +269,12 @@ def test_an_order_is_tagged_when_the_reason_ends_for_which_it_was_not_ours() -> 
 def test_what_was_only_observed_is_tagged_when_it_becomes_ours() -> None:
     step, source = first(replace(marked_by("Crossdock"), observing="Shop"))
     assert step.order.tag == ""
-    live = fold.govern(step.order._replace(terms=replace(marked_by("Crossdock"), ours_from=NOON)), source, GUEST)
+    live = rulings.govern(step.order._replace(terms=replace(marked_by("Crossdock"), ours_from=NOON)), source, GUEST)
     assert (live.state, live.order.tag) == ("order.released", "Crossdock")
     late = replace(marked_by("Crossdock"), ours_from=NOON + timedelta(1))
-    left_out = fold.govern(step.order._replace(terms=late), source, GUEST)
+    left_out = rulings.govern(step.order._replace(terms=late), source, GUEST)
     assert (why(left_out.order), left_out.order.tag) == ("left_out", "")
-    assert fold.bring_in(left_out.order, source, GUEST).order.tag == "Crossdock"
+    assert rulings.bring_in(left_out.order, source, GUEST).order.tag == "Crossdock"
 
 
 # ------------------------------------------------------------------ going live
@@ -282,12 +282,12 @@ def test_going_live_takes_what_was_chosen_and_leaves_out_the_rest() -> None:
     observing = replace(under(), observing="Shop")
     step, source = first(observing)
     assert codes(step.order) == ["observing"]
-    late = fold.govern(step.order._replace(terms=replace(under(), ours_from=NOON)), source, GUEST)
+    late = rulings.govern(step.order._replace(terms=replace(under(), ours_from=NOON)), source, GUEST)
     assert (late.state, codes(late.order)) == ("order.released", [])
-    early = fold.govern(step.order._replace(terms=replace(under(), ours_from=NOON + timedelta(1))), source, GUEST)
+    early = rulings.govern(step.order._replace(terms=replace(under(), ours_from=NOON + timedelta(1))), source, GUEST)
     assert (early.state, why(early.order), early.order.wanted) == ("order.updated", "left_out", {})
     named = step.order._replace(brought_in=True, terms=replace(under(), ours_from=NOON + timedelta(1)))
-    assert codes(fold.govern(named, source, GUEST).order) == []
+    assert codes(rulings.govern(named, source, GUEST).order) == []
 
 
 def test_an_old_order_that_is_first_heard_of_after_going_live_is_left_out_too() -> None:
@@ -299,7 +299,7 @@ def test_what_is_at_the_warehouse_already_is_not_left_out() -> None:
     step, source = first(under())
     sent = step.order._replace(requested={1: Request("Depot", {"a": 3})}, observing="Shop")
     terms = replace(under(), ours_from=NOON + timedelta(1))
-    assert why(fold.govern(sent._replace(terms=terms), source, GUEST).order) == ""
+    assert why(rulings.govern(sent._replace(terms=terms), source, GUEST).order) == ""
 
 
 # ------------------------------------------------------------------ locations
@@ -338,7 +338,7 @@ def test_a_move_to_our_location_brings_an_order_in_and_a_move_away_takes_it_back
     step, source = then(step, source, terms, 6, routing=routed(route(OTHER, a=3)))
     assert (step.state, step.order.wanted, status(step.order)) == ("order.updated", {}, "cancel_requested")
     version = step.order.published.content_version
-    settled = fold.take_settlement(step.order, Settlement(1, version, False, {}))
+    settled = milestones.take_settlement(step.order, Settlement(1, version, False, {}))
     assert (status(settled.order), why(settled.order)) == ("rejected", "other_location")
     back, _ = then(settled, source, terms, 7, routing=routed(route(a=3)))
     assert (back.state, back.order.wanted) == ("order.updated", {"a": 3})
@@ -420,7 +420,7 @@ def test_a_fulfillment_service_works_on_request_and_stops_when_asked() -> None:
 def test_what_is_judged_survives_being_stored() -> None:
     terms = under(91, **SCOPED, currencies={"*": "USD"})
     step, source = first(terms, test=True, routing=routed(route(a=2), shipped=(Shipped(OTHER, True, {"a": 1}),)))
-    brought = fold.bring_in(step.order, source, GUEST).order
+    brought = rulings.bring_in(step.order, source, GUEST).order
     for order in (step.order, brought):
         document = orjson.loads(orjson.dumps(progress_document(order)))
         again = order_of(document, refetching=order.refetching, again=order.arrived_meanwhile)

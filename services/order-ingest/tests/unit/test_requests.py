@@ -8,8 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
+from order_ingest.domain import fold, milestones, rulings
 from order_ingest.domain.order import (
     Arrival,
     Line,
@@ -24,9 +23,9 @@ from order_ingest.domain.order import (
     parcel_key,
 )
 from order_ingest.domain.policy import Policy, Terms
-from order_ingest.domain.replies import take_answered
 from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.domain.status import status
+from order_ingest.domain.steps import Step
 from order_ingest.store.documents import order_of, progress_document
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -52,7 +51,7 @@ def under(**policy: Any) -> Terms:
 def read(step: Step | None, terms: Terms, *routes: Route, minutes: int = 0, **changes: Any) -> Step:
     """The order as the store tells it now, with its routes."""
     shipped = changes.pop("shipped", ())
-    order = fold.govern(Order(terms=terms), None, None).order if step is None else step.order
+    order = rulings.govern(Order(terms=terms), None, None).order if step is None else step.order
     routing = Routing(routes, shipped)
     new = replace(SOURCE, updated_at=NOON + timedelta(minutes=minutes), routing=routing, **changes)
     old = None if step is None else SOURCE
@@ -60,7 +59,7 @@ def read(step: Step | None, terms: Terms, *routes: Route, minutes: int = 0, **ch
 
 
 def match(step: Step, matched: bool = True) -> Step:
-    return fold.take_match(step.order, Match(step.order.published.content_version, 1, matched))
+    return milestones.take_match(step.order, Match(step.order.published.content_version, 1, matched))
 
 
 def answers(step: Step) -> list[str]:
@@ -81,7 +80,7 @@ def called_back(step: Step) -> Step:
 
 def settle(step: Step, **standing: int) -> Step:
     content = step.order.published.content_version
-    return fold.take_settlement(step.order, Settlement(content, content, bool(standing), standing))
+    return milestones.take_settlement(step.order, Settlement(content, content, bool(standing), standing))
 
 
 # ------------------------------------------------------------------ to ship
@@ -105,7 +104,7 @@ def test_a_request_waits_while_a_person_may_still_decide_that_the_order_is_not_o
     terms = replace(under(max_age_days=30), at=NOON + timedelta(days=31))
     step = match(read(None, terms, route("submitted")))
     assert step.answers == ()
-    approved = fold.approve(step.order, replace(SOURCE, routing=Routing((route("submitted"),))), GUEST)
+    approved = rulings.approve(step.order, replace(SOURCE, routing=Routing((route("submitted"),))), GUEST)
     assert answers(approved) == ["accept"]
 
 
@@ -126,7 +125,7 @@ def test_a_channel_that_only_observes_answers_nothing_until_it_is_live() -> None
     step = match(read(None, observing, route("submitted")))
     assert (step.answers, len(step.order.asked)) == ((), 1)
     source = replace(SOURCE, routing=Routing((route("submitted"),)))
-    assert answers(fold.govern(step.order._replace(terms=under()), source, GUEST)) == ["accept"]
+    assert answers(rulings.govern(step.order._replace(terms=under()), source, GUEST)) == ["accept"]
 
 
 def test_nothing_is_answered_by_what_is_about_to_be_read_again() -> None:
@@ -157,7 +156,7 @@ def test_a_cancellation_that_the_warehouse_refuses_is_rejected_with_how_many_uni
     step = settle(called_back(accepted()), a=3)
     [(_, reply)] = step.answers
     assert reply == Reply("reject_cancellation", "3 of 3 units have left or can no longer be stopped")
-    told = take_answered(step.order, "7/r2", "done")
+    told = milestones.take_answered(step.order, "7/r2", "done")
     assert told.read_again
     back = read(told, under(), route("cancellation_rejected", "r2"), minutes=9)
     assert (back.state, back.order.wanted, back.order.verdict.refusal) == ("order.updated", {"a": 3}, None)
@@ -169,7 +168,7 @@ def test_what_nobody_was_asked_to_ship_is_given_back_at_once() -> None:
 
 
 def shipped(step: Step, units: int) -> Step:
-    return fold.take_shipment(step.order, "S1", Shipment(1, NOON, (Package("P1", "", "T", "", {"a": units}),)))
+    return milestones.take_shipment(step.order, "S1", Shipment(1, NOON, (Package("P1", "", "T", "", {"a": units}),)))
 
 
 def test_of_what_left_in_part_only_the_rest_is_called_back_once_the_store_knows_of_the_parcel() -> None:
@@ -188,7 +187,7 @@ def test_of_what_left_in_part_only_the_rest_is_called_back_once_the_store_knows_
 
 def test_a_parcel_that_the_store_cannot_be_told_of_makes_the_cancellation_refused() -> None:
     step = settle(called_back(shipped(accepted(), 1)), a=1)
-    step = fold.take_tracking(step.order, parcel_key("S1", "P1"), Tracking("failed", reason="no"))
+    step = milestones.take_tracking(step.order, parcel_key("S1", "P1"), Tracking("failed", reason="no"))
     assert [reply.message for _, reply in step.answers] == ["1 of 3 units have left or can no longer be stopped"]
 
 
@@ -207,10 +206,10 @@ def test_what_was_given_back_is_neither_late_nor_wanted_however_long_it_lies() -
 )
 def test_what_came_of_an_answer_is_kept_and_what_it_changed_is_read(answer: str, state: Any, reads: bool) -> None:
     order = Order(replies={"7/r1": Reply(answer)})
-    step = take_answered(order, "7/r1", state)
+    step = milestones.take_answered(order, "7/r1", state)
     assert (step.order.replies["7/r1"].state, step.read_again) == (state, reads)
-    assert not take_answered(step.order, "7/r1", state).taken
-    assert not take_answered(order, "7/unknown", state).taken
+    assert not milestones.take_answered(step.order, "7/r1", state).taken
+    assert not milestones.take_answered(order, "7/unknown", state).taken
 
 
 def test_requests_and_replies_are_stored_and_read_back_as_they_were() -> None:

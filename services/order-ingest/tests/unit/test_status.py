@@ -10,8 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from order_ingest.domain import fold
-from order_ingest.domain.fold import Step
+from order_ingest.domain import fold, milestones
 from order_ingest.domain.holds import holds_of, shown_holds
 from order_ingest.domain.order import (
     Arrival,
@@ -31,6 +30,7 @@ from order_ingest.domain.order import (
 )
 from order_ingest.domain.status import STATUSES
 from order_ingest.domain.status import status as status_of
+from order_ingest.domain.steps import Step
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -93,44 +93,46 @@ def edit(minutes: int, **changes: Any) -> Fact:
 
 def match(content: int = 1, version: int = 0, *, found: bool = True) -> Fact:
     holds = () if found else (Hold("sku_unknown", ("a",), sentence="No such SKU"),)
-    return lambda known: fold.take_match(known.order, Match(content, version, found, holds))
+    return lambda known: milestones.take_match(known.order, Match(content, version, found, holds))
 
 
 def reserve(content: int = 1, version: int = 0, *, enough: bool = True) -> Fact:
-    return lambda known: fold.take_reservation(known.order, Reservation(content, 0, version, enough, ("1 of SKU",)))
+    return lambda known: milestones.take_reservation(
+        known.order, Reservation(content, 0, version, enough, ("1 of SKU",))
+    )
 
 
 def request(revision: int = 1, **units: int) -> Fact:
-    return lambda known: fold.take_request(known.order, revision, Request("Depot", units or {"a": 1}))
+    return lambda known: milestones.take_request(known.order, revision, Request("Depot", units or {"a": 1}))
 
 
 def accept(revision: int = 1) -> Fact:
-    return lambda known: fold.take_acceptance(known.order, revision)
+    return lambda known: milestones.take_acceptance(known.order, revision)
 
 
 def reject(revision: int = 1) -> Fact:
-    return lambda known: fold.take_rejection(known.order, revision, Rejection("Depot", "no"))
+    return lambda known: milestones.take_rejection(known.order, revision, Rejection("Depot", "no"))
 
 
 def ship(name: str = "S", **units: int) -> Fact:
     parcel = Package("1", "", "", "", units or {"a": 1})
-    return lambda known: fold.take_shipment(known.order, name, Shipment(1, NOON, (parcel,)))
+    return lambda known: milestones.take_shipment(known.order, name, Shipment(1, NOON, (parcel,)))
 
 
 def void(name: str = "S", *, reship: bool = False) -> Fact:
-    return lambda known: fold.take_void(known.order, name, reship)
+    return lambda known: milestones.take_void(known.order, name, reship)
 
 
 def deliver(name: str = "S") -> Fact:
-    return lambda known: fold.take_delivery(known.order, name)
+    return lambda known: milestones.take_delivery(known.order, name)
 
 
 def settle(content: int, version: int = 1, **standing: int) -> Fact:
-    return lambda known: fold.take_settlement(known.order, Settlement(version, content, False, standing))
+    return lambda known: milestones.take_settlement(known.order, Settlement(version, content, False, standing))
 
 
 def track(state: Any = "done") -> Fact:
-    return lambda known: fold.take_tracking(known.order, "S/1", Tracking(state))
+    return lambda known: milestones.take_tracking(known.order, "S/1", Tracking(state))
 
 
 def cancel(known: Known) -> Step:

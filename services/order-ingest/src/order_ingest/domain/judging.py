@@ -175,3 +175,11 @@ def _cancelling(policy: Policy, source: Snapshot) -> str:
     """The status of the order by which the policy takes it as cancelled; blank when there is none."""
     stated = (source.financial_status, source.fulfillment_status)
     return next((status for status in stated if status and status in policy.cancel_statuses), "")
+
+
+def too_early(order: Order, source: Snapshot) -> bool:
+    """Whether the order was placed before the orders of its live channel began to be ours."""
+    terms = order.terms
+    return (
+        not order.chosen and not terms.observing and terms.ours_from is not None and source.placed_at < terms.ours_from
+    )
