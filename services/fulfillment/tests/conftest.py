@@ -141,10 +141,12 @@ class Hub:
         external_id: str = "",
         skus: dict[str, str] | None = None,
         bundles: dict[str, dict[str, int]] | None = None,
+        promised: dict[str, Any] | None = None,
         **wanted: int,
     ) -> list[Event]:
         """An order is placed (or changed): its state, stock and recipient arrive. A line's id is its SKU unless `skus`
-        says otherwise, or `bundles` of how many units of which SKUs it is made."""
+        says otherwise, or `bundles` of how many units of which SKUs it is made; `promised` to its buyer were a service
+        and dates."""
         skus = skus or {}
         order_id = UUID(int=number)
         recipient = Recipient(address=Address(name="Test Person", street=("1 Test Street",), country="IE"))
@@ -157,7 +159,8 @@ class Hub:
         stock = StockReserved(
             order_id=order_id, content_version=version, match_version=0, reservation_version=0, items=items
         )
-        state = self.state(number, version, wanted, external_id=external_id or str(number), skus=skus)
+        named = {"external_id": external_id or str(number), "skus": skus}
+        state = self.state(number, version, wanted, **named, **(promised or {}))
         said = await self.bench.handle("follow_orders", [recorded])
         said += await self.bench.handle("follow_orders", [state])
         return said + await self.bench.handle("follow_orders", [stock])

@@ -1,5 +1,8 @@
 """Against a real 3PL over HTTP: a request is asked for once, can be found again and stopped."""
 
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
 import pytest
 
 from crossdock.channels.errors import AuthExpired, Retryable, Unknown
@@ -33,6 +36,14 @@ async def test_a_request_is_accepted_and_carries_all_that_is_needed(sandbox: San
         ("L1", "SKU-A", 2),
         ("L2", "SKU-B", 1),
     ]
+
+
+async def test_a_request_carries_what_the_buyer_was_promised(sandbox: Sandbox, warehouse: ChannelAccess) -> None:
+    berlin = timezone(timedelta(hours=1))
+    promised = {"service": "Express", "ship_by": datetime(2026, 3, 1, 17, tzinfo=berlin)}
+    await connector.submit(warehouse, replace(REQUEST, **promised))  # type: ignore[arg-type]
+    (held,) = sandbox.look("3pl/requests")["requests"]
+    assert [held[name] for name in ("service", "ship_by", "deliver_by")] == ["Express", "2026-03-01T16:00:00Z", None]
 
 
 async def test_a_rejection_is_an_answer_with_its_reason(sandbox: Sandbox, warehouse: ChannelAccess) -> None:

@@ -41,6 +41,7 @@ from fulfillment.domain.desk import (
     Parcel,
     Rejected,
     Requested,
+    Revision,
     Sale,
     Settled,
     StopAsked,
@@ -51,7 +52,6 @@ from fulfillment.domain.desk import (
 from fulfillment.domain.privacy import without_recipient
 from fulfillment.domain.protocol import react
 from fulfillment.domain.recipe import components
-from fulfillment.domain.units import Units
 from fulfillment.store import channels, desks, writes
 from fulfillment.store.writes import NewWrite
 
@@ -183,7 +183,7 @@ class Desks:
         revision = desk.revisions[tell.revision - 1]
         sale = sale_of(desk)
         if isinstance(tell, Requested):
-            kind, payload = "submit", {"number": sale.number, "lines": _asked(sale, revision.units, revision.recipes)}
+            kind, payload = "submit", _request(sale, revision)
             event = FulfillmentRequested(
                 order_id=order_id,
                 revision=tell.revision,
@@ -267,12 +267,15 @@ def removal_needed(write: Any) -> TrackingFailed:
     )
 
 
-def _asked(sale: Sale, units: Units, recipes: tuple[Any, ...]) -> list[dict[str, Any]]:
+def _request(sale: Sale, revision: Revision) -> dict[str, Any]:
+    """A request as it is stored until it is sent: without the recipient, which is read then."""
     titles = {line.line_id: line.title for line in sale.lines}
-    return [
+    lines = [
         {"line_id": line, "sku": sku, "quantity": n, "title": titles.get(line, "")}
-        for line, sku, n in components(units, recipes)
+        for line, sku, n in components(revision.units, revision.recipes)
     ]
+    promised = {"service": sale.service, "ship_by": sale.ship_by, "deliver_by": sale.deliver_by}
+    return {"number": sale.number, "lines": lines} | {name: told for name, told in promised.items() if told}
 
 
 def _package(parcel: Parcel) -> Package:

@@ -41,7 +41,16 @@ def order_state(event: order_ingest.OrderState) -> OrderState:
         holds=tuple(str(hold.code) for hold in event.holds),
         cancelled=event.cancelled,
         answered=event.answered_revision,
-        sale=Sale(str(event.channel_id), event.channel_kind, event.external_id, event.number, lines),
+        sale=Sale(
+            str(event.channel_id),
+            event.channel_kind,
+            event.external_id,
+            event.number,
+            lines,
+            event.service,
+            event.ship_by,
+            event.deliver_by,
+        ),
         tag=event.tag,
     )
 

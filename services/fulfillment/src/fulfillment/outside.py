@@ -5,6 +5,7 @@ Whatever the other side does ends as one of four outcomes, decided by the type o
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from datetime import datetime
 from typing import Any
 
 from crossdock.channels.errors import (
@@ -140,8 +141,17 @@ async def _submit(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
     provider = _able(channel, FulfillmentProvider, write)
     lines = tuple(RequestLine(**line) for line in write.payload["lines"])
     recipient = flat_recipient(write.recipient)
-    request = ShipRequest(reference_of(write), write.payload["number"], recipient, lines)
+    request = ShipRequest(reference_of(write), write.payload["number"], recipient, lines, **_promised(write.payload))
     return _submitted(write, await provider.submit(access, request))
+
+
+def _promised(payload: dict[str, Any]) -> dict[str, Any]:
+    """What was promised to the buyer, as a request keeps it; an older one keeps nothing of it."""
+    told: dict[str, Any] = {"service": payload.get("service", "")}
+    for name in ("ship_by", "deliver_by"):
+        if name in payload:
+            told[name] = datetime.fromisoformat(payload[name])
+    return told
 
 
 async def _cancel(access: ChannelAccess, channel: Any, write: Any) -> Outcome:

@@ -16,10 +16,13 @@ WRITE_FIELDS = (
 
 def desk(order_id: UUID, held: Desk, names: Mapping[str, str], rows: Sequence[Any]) -> dict[str, Any]:
     """One order: what is wanted, what was asked of whom, what left, and what the outside was told."""
-    shipments = [*held.shipments, *held.doubted]
+    shipments, sale = [*held.shipments, *held.doubted], held.order.sale
     return {
         "order_id": order_id,
-        "number": held.order.sale.number if held.order.sale else "",
+        "number": sale.number if sale else "",
+        "service": sale.service if sale else "",
+        "ship_by": sale.ship_by if sale else None,
+        "deliver_by": sale.deliver_by if sale else None,
         "wanted": dict(held.order.wanted),
         "content_version": held.order.content_version,
         "cancelled": held.order.cancelled,

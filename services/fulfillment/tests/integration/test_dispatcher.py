@@ -1,6 +1,8 @@
 """Requests to a real 3PL over HTTP: whatever goes wrong, it is asked once."""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -21,6 +23,7 @@ from crossdock.messaging import faults
 from crossdock.messaging.transaction import transaction
 
 DEPOT = UUID(int=8)
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
 def kinds(events: list[Any]) -> list[Any]:
@@ -55,6 +58,26 @@ async def test_a_bundle_is_asked_for_by_its_components_though_its_first_content_
     await hub.dispatch()
     [request] = hub.requests()
     assert {line["sku"]: line["quantity"] for line in request["lines"]} == {"MUG": 6, "TEA": 3}
+
+
+async def test_a_destination_is_told_what_the_buyer_was_promised(hub: Any) -> None:
+    promised = {"service": "Express", "ship_by": NOON, "deliver_by": NOON + timedelta(days=2)}
+    await hub.order(1, promised=promised, SHIRT=1)
+    await hub.order(2, SHIRT=1)
+    await hub.dispatch()
+    told = [[one[name] for name in promised] for one in sorted(hub.requests(), key=itemgetter("reference"))]
+    assert told == [["Express", "2026-03-01T12:00:00Z", "2026-03-03T12:00:00Z"], [None, None, None]]
+
+
+async def test_what_was_stored_before_promises_were_known_is_read_and_sent(hub: Any) -> None:
+    await hub.order(1, promised={"service": "Express", "ship_by": NOON}, SHIRT=1)
+    names = "ARRAY['service', 'ship_by', 'deliver_by']"
+    async with transaction(hub.bench.database) as tx:
+        await tx.run(text(f"UPDATE write_back SET payload = payload - {names}"))
+        sale = f"jsonb_set(order_state, '{{sale}}', (order_state -> 'sale') - {names})"
+        await tx.run(text(f"UPDATE desk SET order_state = {sale}"))
+    assert kinds(await hub.dispatch()) == [FulfillmentAccepted]
+    assert hub.requests()[0]["service"] is None
 
 
 async def test_a_sent_request_is_not_sent_again(hub: Any) -> None:

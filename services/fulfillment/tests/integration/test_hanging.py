@@ -121,8 +121,8 @@ async def test_calls_that_hang_are_as_many_as_one_channel_may_have_and_no_more(h
     async def one_done() -> bool:
         return (await states(hub))["depot"] == ["done"]
 
+    await hub.order(1, SHIRT=1)
     async with dispatching(hub) as turn:
-        await hub.order(1, SHIRT=1)
         await until(lambda: under_way(1))
         for number in range(2, 12):
             await hub.order(number, SHIRT=1)

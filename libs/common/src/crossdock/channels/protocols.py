@@ -284,12 +284,17 @@ class RequestLine:
 
 @dataclass(frozen=True, slots=True)
 class ShipRequest:
-    """A request to a destination. `reference` is ours and unique; `recipient` is personal data."""
+    """A request to a destination. `reference` is ours and unique; `recipient` is personal data. `service` is the
+    shipping that the buyer asked for, in the words of the channel that sold; blank, and no dates, where it says
+    nothing."""
 
     reference: str
     order_number: str
     recipient: dict[str, Any]
     lines: tuple[RequestLine, ...]
+    service: str = ""
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

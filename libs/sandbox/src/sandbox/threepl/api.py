@@ -4,7 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from sandbox.clock import utc_now
 from sandbox.faults import ACTING, drop_connection, hang, late
@@ -32,6 +32,9 @@ class RequestBody(BaseModel):
     recipient: dict[str, Any]
     lines: list[LineBody] = Field(min_length=1)
     note: str | None = None
+    service: str | None = None
+    ship_by: AwareDatetime | None = None
+    deliver_by: AwareDatetime | None = None
 
 
 def routes(world: World) -> APIRouter:
@@ -128,6 +131,7 @@ def _new(account: Account, body: RequestBody) -> ShipRequest:
         recipient=body.recipient,
         lines=[Line(one.line_id, one.sku, one.quantity) for one in body.lines],
         note=body.note,
+        promised=body.model_dump(mode="json", include={"service", "ship_by", "deliver_by"}),
         created_at=work.stamp(utc_now()),
     )
 

@@ -71,7 +71,7 @@ class Shipment:
 
 @dataclass
 class Request:
-    """One request to ship."""
+    """One request to ship. `promised`: the service, and the times until which it leaves and arrives, where told."""
 
     id: str
     account: str
@@ -84,6 +84,7 @@ class Request:
     state: str = "accepted"  # accepted, rejected, cancelled
     reason: str | None = None
     shipments: list[Shipment] = field(default_factory=list)
+    promised: dict[str, Any] = field(default_factory=dict)
 
     def line(self, line_id: str) -> Line:
         """The line with that id. Raises: KeyError."""

@@ -240,6 +240,7 @@ def shown(request: Request) -> dict[str, Any]:
         "state": request.state,
         "reason": request.reason,
         "created_at": request.created_at,
+        **request.promised,
         "lines": [
             {
                 "line_id": line.line_id,

@@ -29,13 +29,17 @@ class LineText:
 
 @dataclass(frozen=True, slots=True)
 class Sale:
-    """Where an order was sold and how people call it; the protocol does not look inside."""
+    """Where an order was sold, how people call it, and what was promised to the buyer: the shipping asked for in the
+    channel's words, and until when it leaves and arrives. The protocol does not look inside."""
 
     channel_id: str
     channel_kind: str
     external_id: str
     number: str
     lines: tuple[LineText, ...] = ()
+    service: str = ""
+    ship_by: datetime | None = None
+    deliver_by: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

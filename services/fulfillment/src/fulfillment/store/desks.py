@@ -277,9 +277,15 @@ def order_of(data: dict[str, Any] | None) -> OrderState:
     fields = {
         "wanted": _units(data["wanted"]),
         "holds": tuple(data["holds"]),
-        "sale": Sale(**(sale | {"lines": lines})),
+        "sale": Sale(**(sale | {"lines": lines} | _promised(sale))),
     }
     return OrderState(**(data | fields))
+
+
+def _promised(sale: dict[str, Any]) -> dict[str, datetime | None]:
+    """The times of a sale; what was stored before they were known lacks them."""
+    times = {name: sale.get(name) for name in ("ship_by", "deliver_by")}
+    return {name: datetime.fromisoformat(at) if at else None for name, at in times.items()}
 
 
 def _reservation(data: dict[str, Any] | None) -> Reservation:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
+from datetime import UTC
 from typing import Any
 
 from crossdock.channels.errors import AuthExpired, Permanent, Unknown
@@ -22,7 +23,7 @@ async def submit_request(access: ChannelAccess, request: ShipRequest) -> Request
         "recipient": request.recipient,
         "lines": [{"line_id": line.line_id, "sku": line.sku, "quantity": line.quantity} for line in request.lines],
         "note": text(request.recipient.get("note"), 5000),
-    }
+    } | _promised(request)
     headers = _headers(access) | {"idempotency-key": request.reference}
     answer = await call(access, "POST", "/v1/requests", headers=headers, body=body, write=True, who=WHO)
     _raise_for(answer, write=True)
@@ -83,6 +84,13 @@ async def request_status(access: ChannelAccess, reference: str) -> RequestAnswer
     note = f"{WHO} holds {len(found)} requests with this reference"
     reason = f"{first.reason}; {note}" if first.reason else note
     return RequestAnswer(first.state, first.external_id, reason, first.cancelled)
+
+
+def _promised(request: ShipRequest) -> dict[str, str]:
+    """What was promised to the buyer, as far as it is known; times are ISO 8601 in UTC."""
+    times = {"ship_by": request.ship_by, "deliver_by": request.deliver_by}
+    told = {name: at.astimezone(UTC).isoformat() for name, at in times.items() if at is not None}
+    return {"service": request.service, **told} if request.service else told
 
 
 def _headers(access: ChannelAccess) -> dict[str, str]:
