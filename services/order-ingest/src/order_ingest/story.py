@@ -102,7 +102,8 @@ def _refunded(refund: Refund, source: Snapshot | None) -> str:
     money = ""
     if refund.paid_back:
         money = f" of {refund.paid_back} {source.currency if source is not None else ''}".rstrip()
-    return f"Refund {refund.refund_id}{money}: {REFUNDS[refund.kind].format(units=units)}"
+    again = ", as it turns out" if refund.kind_version > 1 else ""
+    return f"Refund {refund.refund_id}{money}{again}: {REFUNDS[refund.kind].format(units=units)}"
 
 
 ANSWERS = {

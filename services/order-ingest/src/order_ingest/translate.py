@@ -268,7 +268,13 @@ def events_of(row: Row, step: Step, source: Snapshot | None) -> Iterator[OrderSc
     for refund in step.refunds:
         lines = (told.RefundedLine(line_id=name, quantity=n, restock=restock) for name, n, restock in refund.lines)
         yield told.RefundRecorded.model_validate(
-            {"order_id": row.order_id, "refund_id": refund.refund_id, "lines": tuple(lines), "kind": refund.kind}
+            {
+                "order_id": row.order_id,
+                "refund_id": refund.refund_id,
+                "lines": tuple(lines),
+                "kind": refund.kind,
+                "kind_version": refund.kind_version,
+            }
         )
 
 

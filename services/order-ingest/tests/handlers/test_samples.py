@@ -234,17 +234,16 @@ def going_on(order: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def end_of(arrivals: Iterable[Arrival]) -> tuple[object, ...]:
-    """Where an order stands once all of these states came, and which units were told as refunded. Not their kind: an
-    exchange is one only if its new line was known when the refund was told."""
+    """Where an order stands once all of these states came, and which units were told as refunded, for what."""
     order, source, recipient = Order(), None, None
-    facts = set()
+    facts: dict[str, tuple[object, ...]] = {}
     for arrival in arrivals:
         step = fold.take_snapshot(order, source, recipient, arrival)
         order, source = step.order, step.source or source
         recipient = recipient if step.recipient is None else step.recipient
-        facts |= {(refund.refund_id, refund.lines) for refund in step.refunds}
+        facts |= {refund.refund_id: (refund.lines, refund.kind) for refund in step.refunds}
     wanted = frozenset(order.wanted.items())
-    return status(order), repr(source), wanted, frozenset(facts), json.dumps(recipient, sort_keys=True)
+    return status(order), repr(source), wanted, frozenset(facts.items()), json.dumps(recipient, sort_keys=True)
 
 
 def test_every_sample_order_ends_alike_in_each_of_120_orders_in_which_five_further_events_may_arrive(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import permutations
 from typing import Any
 from uuid import UUID
 
@@ -280,6 +281,55 @@ def test_refunds_are_of_five_kinds(one: Refund, added: bool, kind: str) -> None:
     assert fresh.kind == kind
 
 
+def kinds_told(*arrivals: Arrival) -> dict[str, str]:
+    """What each refund was told to be for in the end, once these states came after the first."""
+    known, told_as, versions_ = PLACED, dict[str, str](), dict[str, int]()
+    for arrival in arrivals:
+        step = take(known, arrival)
+        if step.order.refetching:
+            step = fold.take_answer(step.order, known.source, {}, arrival)
+        for one in step.refunds:
+            assert one.kind_version == versions_.get(one.refund_id, 0) + 1
+            told_as[one.refund_id], versions_[one.refund_id] = one.kind, one.kind_version
+        known = Known(step.order, step.source or known.source)
+    return told_as
+
+
+def test_what_a_refund_was_for_does_not_depend_on_the_order_in_which_the_states_arrive() -> None:
+    swapped, fee = refund("0", GONE), replace(refund("9", (("a", 1, False),)), refund_id="F")
+    gift = replace(refund("3", ()), refund_id="G", worth=Decimal(0))
+    both = (SHIRT, MUG)
+    states = [
+        told(1, refunds=(swapped,)),
+        told(2, refunds=(swapped, fee)),
+        told(3, refunds=(swapped, fee), lines=both),
+        told(4, refunds=(swapped, fee, gift), lines=both),
+        told(5, refunds=(swapped, replace(fee, paid_back=Decimal(10)), gift), lines=both),
+    ]
+    ends = [kinds_told(*turns) for turns in permutations(states)]
+    assert ends == [{"R": "exchange", "F": "kept", "G": "appeasement"}] * 120
+
+
+def test_an_exchange_that_shows_later_is_told_again_with_the_same_units() -> None:
+    step = take(PLACED, told(1, refunds=(refund("0", GONE),)))
+    assert [(one.kind, one.kind_version) for one in step.refunds] == [("restocked", 1)]
+    again = take(Known(step.order, step.source), told(2, refunds=(refund("0", GONE),), lines=(SHIRT, MUG)))
+    assert [(one.kind, one.kind_version, one.lines) for one in again.refunds] == [("exchange", 2, GONE)]
+    said = [sentence_of_note(note, again.order, again.source) for note in again.notes if note.refund]
+    assert said == ["Refund R, as it turns out: 1 unit came back for other goods"]
+
+
+def test_states_of_one_moment_of_which_one_tells_a_refund_or_its_money_are_read_again() -> None:
+    silent, whole = told(1, lines=(SHIRT, MUG)), told(1, lines=(SHIRT, MUG), refunds=(refund("0", GONE),))
+    half = told(1, lines=(SHIRT, MUG), refunds=(refund(None, GONE),))
+    assert take(learn(PLACED, silent), whole).order.refetching
+    assert take(learn(PLACED, half), whole).order.refetching
+    for less in (silent, half):
+        assert take(learn(PLACED, whole), less) == Step(learn(PLACED, whole).order), "it takes nothing back"
+    for turns in permutations((silent, half, whole)):
+        assert kinds_told(*turns) == {"R": "exchange"}
+
+
 def edits(known: Known, arrival: Arrival) -> list[tuple[str, int, int]]:
     notes = take(known, arrival).notes
     return [(note.change.kind, note.change.before, note.change.after) for note in notes if note.change is not None]
@@ -366,6 +416,7 @@ def test_an_order_comes_back_from_its_documents_as_it_was() -> None:
         observing="Shop",
         warehouse_observing="Depot",
         refunds=("R",),
+        refund_kinds={"R": ("restocked", "exchange")},
         match=Match(1, 2, False, holds),
         reservation=Reservation(1, 2, 3, False, ("1 of SHIRT",)),
         settlement=Settlement(1, 2, True, {"a": 1}),

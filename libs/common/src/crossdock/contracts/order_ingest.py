@@ -106,7 +106,8 @@ class RefundRecorded(OrderScoped):
 
     `kind`: shipped goods came back for sale (`restocked`), do not (`kept`), came back for other goods (`exchange`),
     never left (`unshipped`: the order's own update lowers what is wanted), or none moved (`appeasement`). What goes
-    back to stock is said by each line alone.
+    back to stock is said by each line alone. It is told again, with a higher `kind_version` and the same lines, when a
+    later state of the order shows that goods came back for others, or did not: the highest counts.
     """
 
     type = "refund.recorded.v1"
@@ -117,6 +118,7 @@ class RefundRecorded(OrderScoped):
     refund_id: str
     lines: tuple[RefundedLine, ...]
     kind: RefundKind | None = None
+    kind_version: int = 1
 
 
 RequestAnswer = Literal["accept", "reject", "accept_cancellation", "reject_cancellation"]

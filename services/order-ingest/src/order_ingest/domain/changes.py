@@ -1,11 +1,11 @@
 """What became of an order between two states of its channel, line by line, and what a refund was for (pure)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Literal
 
-from order_ingest.domain.order import Line, Refund, Snapshot, Units
+from order_ingest.domain.order import Line, Order, Refund, Snapshot, Units
 
 ChangeKind = Literal["line_added", "line_removed", "line_more", "line_less", "line_sku", "address"]
 DetailKind = Literal["ship_by", "deliver_by", "service", "bundle"]
@@ -83,6 +83,19 @@ def moved(old: Mapping[str, Any] | None, new: Mapping[str, Any]) -> tuple[Change
 def _where(recipient: Mapping[str, Any]) -> dict[str, Any]:
     """Where a parcel goes: a phone number moves none, and fulfillment stops no request for it."""
     return {name: said for name, said in (recipient.get("address") or {}).items() if name != "phone"}
+
+
+def refunds_to_tell(order: Order, refunds: tuple[Refund, ...]) -> tuple[Refund, ...]:
+    """Refunds of the newest state that are not known, and those that were told and turn out to be for another thing: an
+    exchange shows once its new lines and its money are known, whichever delivery brings them. Which units came back
+    never changes; money that a state is silent of takes nothing back."""
+    found = []
+    for refund in refunds:
+        told, kind = order.refund_kinds.get(refund.refund_id, ()), refund_kind(refund, order.extended)
+        shows = told and told[-1] != kind and "exchange" in (told[-1], kind) and refund.paid_back is not None
+        if shows or refund.refund_id not in order.refunds:
+            found.append(replace(refund, kind=kind, kind_version=len(told) + 1))
+    return tuple(found)
 
 
 def refund_kind(refund: Refund, lines_added: bool) -> RefundKind:

@@ -5,7 +5,7 @@ tell, what to note). States may come in any order and more than once; the newest
 from dataclasses import replace
 from datetime import datetime
 
-from order_ingest.domain.changes import Change, changes_of, details_of, moved, refund_kind
+from order_ingest.domain.changes import Change, changes_of, details_of, moved, refunds_to_tell
 from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promising, tells_more
 from order_ingest.domain.judging import judged, marked, too_early
 from order_ingest.domain.order import Arrival, Order, Recipient, Refund, Snapshot
@@ -42,7 +42,8 @@ def _compare(order: Order, old: Snapshot | None, known: Recipient | None, new: A
         return _adopt(base, order, old, known, new)
     if new.snapshot.updated_at < old.updated_at:
         return Step(order)
-    if new.recipient == known and meaning_of(new.snapshot) == meaning_of(old):
+    same = new.recipient == known and meaning_of(new.snapshot) == meaning_of(old)
+    if same and not refunds_to_tell(order, new.refunds):
         if tells_more(old, new.snapshot):  # a read tells what the webhook of the same change is silent of
             return _adopt(order, order, old, known, new)
         if not promises_else(old, new.snapshot):
@@ -92,13 +93,12 @@ def _adopt(base: Order, before: Order, old: Snapshot | None, known: Recipient | 
         imported_at=before.imported_at or before.terms.at,
         left_out=before.left_out or (not before.known and too_early(before, source)),
         refetching=base.refetching or unread,
-        refunds=_refund_ids(before, new),
         extended=before.extended or _extends(old, source),
         recipient_version=before.recipient_version + recorded,
     )
     after = marked(before, judged(after, source))
     changed = old is None or asks_else(before, after) or content_of(source) != content_of(old)
-    fresh = _fresh_refunds(before, after, new) if before.told else ()
+    after, fresh = _learn_refunds(after, new.refunds, tell=before.told)
     edits = _edits(before, after, old, known, new) if before.told else ()
     details = details_of(old, source) if old is not None and before.told else ()
     notes = _arrival_notes(before, after, recorded, fresh, edits)
@@ -129,16 +129,14 @@ def _arrival_notes(
     return (*notes, *(Note("refunded", refund=refund) for refund in fresh))
 
 
-def _refund_ids(before: Order, new: Arrival) -> tuple[str, ...]:
-    known = set(before.refunds)
-    return before.refunds + tuple(r.refund_id for r in new.refunds if r.refund_id not in known)
-
-
-def _fresh_refunds(before: Order, after: Order, new: Arrival) -> tuple[Refund, ...]:
-    """Refunds not told before. Those that came with the first snapshot are history: the goods came back before anybody
-    here counted or shipped, so they are told to nobody."""
-    fresh = (refund for refund in new.refunds if refund.refund_id not in before.refunds)
-    return tuple(replace(refund, kind=refund_kind(refund, after.extended)) for refund in fresh)
+def _learn_refunds(order: Order, refunds: tuple[Refund, ...], *, tell: bool) -> tuple[Order, tuple[Refund, ...]]:
+    """The order with the refunds of its newest state, and those that are to be told. Those that came with the first
+    snapshot are history: the goods came back before anybody here counted or shipped, so they are told to nobody."""
+    found = refunds_to_tell(order, refunds)
+    fresh = tuple(refund.refund_id for refund in found if refund.refund_id not in order.refunds)
+    kinds = {refund.refund_id: (*order.refund_kinds.get(refund.refund_id, ()), refund.kind) for refund in found}
+    order = order._replace(refunds=order.refunds + fresh)
+    return (order._replace(refund_kinds={**order.refund_kinds, **kinds}), found) if tell and found else (order, ())
 
 
 def take_cancel(order: Order) -> Step:

@@ -71,7 +71,8 @@ class Snapshot:
 @dataclass(frozen=True, slots=True)
 class Refund:
     """One refund by the channel's id; `lines` are (line id, units, restock) of units that had shipped, `unshipped`
-    counts the others. Money is in shop currency; `kind` is what it was for, once it was judged."""
+    counts the others. Money is in shop currency; `kind` is what it was for, once it was judged, and `kind_version`
+    counts how often that was."""
 
     refund_id: str
     lines: tuple[tuple[str, int, bool], ...]
@@ -79,6 +80,7 @@ class Refund:
     paid_back: Decimal | None = None
     worth: Decimal = Decimal(0)
     kind: str = ""
+    kind_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -269,6 +271,7 @@ class Order(NamedTuple):
     is the channel's name while it only observes, else blank, and `warehouse_observing` that of the warehouse that is to
     ship it; `before_import` are the units that had shipped when the
     order became ours, `before_ours` those of them that left from our locations; `extended`: lines were added since;
+    `refunds` are the ids of all that are known, `refund_kinds` what those that were told were told to be for;
     `voids` tell for each voided shipment whether its units are shipped again under the same revision; `redacted`
     refuses personal data for good, and nothing else.
 
@@ -294,6 +297,7 @@ class Order(NamedTuple):
     arrived_meanwhile: bool = False
     recipient_version: int = 0
     refunds: tuple[str, ...] = ()
+    refund_kinds: Mapping[str, tuple[str, ...]] = NOTHING
     extended: bool = False
     published: Published = Published()
     match: Match = Match()

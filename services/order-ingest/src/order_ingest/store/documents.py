@@ -167,6 +167,7 @@ READERS: dict[str, Callable[[Any], Any]] = {
     "verdict": _verdict,
     "imported_at": datetime.fromisoformat,
     "refunds": tuple,
+    "refund_kinds": lambda document: {key: tuple(kinds) for key, kinds in document.items()},
     "published": _published,
     "match": _match,
     "reservation": _reservation,
