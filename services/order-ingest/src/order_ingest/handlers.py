@@ -54,7 +54,7 @@ from crossdock.messaging.failures import Poison
 from crossdock.messaging.parked import ToPark, park
 from crossdock.messaging.topology import queue_name
 from crossdock.messaging.transaction import Tx
-from order_ingest import privacy, requested, translate
+from order_ingest import privacy, reconcile, requested, translate
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold, milestones
 from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
@@ -131,7 +131,8 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
     configurations = [event for event in events if isinstance(event, ChannelConfigured)]
     await feeds.add(tx, {event.channel_id: event.occurred_at for event in reversed(configurations)})
     configurations.sort(key=attrgetter("resets"))
-    await feeds.restart(tx, {event.channel_id: event.resets for event in configurations})
+    if idle := await feeds.restart(tx, {event.channel_id: event.resets for event in configurations}):
+        await reconcile.read_now(tx, idle)
 
 
 @consumer.on(ChannelWebhookReceived)

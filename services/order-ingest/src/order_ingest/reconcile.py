@@ -6,15 +6,17 @@ of them was read. Nothing is locked and no transaction is open while a channel a
 
 import asyncio
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
+from uuid import UUID
 
 from crossdock.channels.errors import AuthExpired, ChannelError, Retryable, Unknown
 from crossdock.channels.protocols import OrderFeed, OrderPage
 from crossdock.messaging.transaction import Tx
 from crossdock.service import telemetry
+from crossdock.service.runs import store as run_store
 from crossdock.service.runs.job import Job
 from crossdock.service.runs.model import DONE, GOES_ON, Failure, Kind, Tally, Turn
 from crossdock.service.runs.schedule import Schedule
@@ -131,6 +133,11 @@ async def _apply(job: Job, position: Position, told: Mapping[str, Answer], at_en
 async def _place(job: Job, position: Position, tx: Tx, *, reached_end: bool) -> Tally:
     await feeds.save(tx, job.run.channel_id, position, reached_end=reached_end)
     return Tally()
+
+
+async def read_now(tx: Tx, channel_ids: Collection[UUID]) -> None:
+    """Let these channels be read at once, unless that waits to be done already."""
+    await run_store.queue_for(tx, ORDERS, channel_ids, "reset")
 
 
 ORDERS = Kind(

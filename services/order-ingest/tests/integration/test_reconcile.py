@@ -173,6 +173,25 @@ async def test_the_dates_that_no_webhook_tells_are_found_by_the_next_poll_and_th
     assert len(bench.published) == published, "what is known is told once"
 
 
+async def test_a_channel_that_is_reset_is_read_at_once_and_once_and_not_with_its_next_slot(
+    bench: HandlerBench, context: Context, shop: Sandbox
+) -> None:
+    await poll(context)
+    async with context.transaction() as tx:
+        await tx.run(text("UPDATE integration SET last_slot = now() + interval '1 hour' WHERE kind = 'orders'"))
+    began = (await feed_of(bench))["start_at"]
+    again = connected(version=2).model_copy(update={"resets": 1})
+    await bench.handle("learn_channels", [again])
+    await bench.handle("learn_channels", [again.model_copy(update={"channel_version": 3})])
+    waiting = [run for run in await bench.table("run") if run["state"] == "waiting"]
+    assert [(run["kind"], run["cause"]) for run in waiting] == [("orders", "reset")]
+    assert (await feed_of(bench))["reached"] == began
+    await worker.schedule(RUNS, context)
+    while await turn(context):
+        pass
+    assert ((await feed_of(bench))["state"], (await feed_of(bench))["cause"]) == ("finished", "reset")
+
+
 async def test_the_lines_of_a_bundle_show_its_name_and_a_read_of_the_same_order_says_the_same(
     bench: HandlerBench, context: Context, api: httpx.AsyncClient, shop: Sandbox
 ) -> None:

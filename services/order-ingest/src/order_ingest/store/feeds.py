@@ -26,8 +26,9 @@ RESTART = text("""
         RETURNING feed.channel_id),
     taken AS (
         UPDATE run SET token = NULL, due_at = now(), failures = 0, failing_since = NULL, problem = ''
-        WHERE state = 'running' AND kind = 'orders' AND channel_id IN (SELECT channel_id FROM begun))
-    UPDATE integration SET last_slot = NULL WHERE kind = 'orders' AND channel_id IN (SELECT channel_id FROM begun)
+        WHERE state = 'running' AND kind = 'orders' AND channel_id IN (SELECT channel_id FROM begun)
+        RETURNING channel_id)
+    SELECT channel_id FROM begun WHERE channel_id NOT IN (SELECT channel_id FROM taken)
 """)
 KINDS = text("SELECT DISTINCT kind FROM channel WHERE connected")
 KNOWN = text("""
@@ -63,9 +64,11 @@ async def add(tx: Tx, starts: Mapping[UUID, datetime]) -> None:
     await tx.run(ADD, channel_id=list(starts), at=list(starts.values()))
 
 
-async def restart(tx: Tx, resets: Mapping[UUID, int]) -> None:
-    """Read channels from their beginning again that were reset more often than is known here."""
-    await tx.run(RESTART, channel_id=list(resets), resets=list(resets.values()))
+async def restart(tx: Tx, resets: Mapping[UUID, int]) -> set[UUID]:
+    """Read channels from their beginning again that were reset more often than is known here; returns those of them
+    that nobody is reading."""
+    rows = await tx.rows(RESTART, channel_id=list(resets), resets=list(resets.values()))
+    return {row.channel_id for row in rows}
 
 
 async def kinds(tx: Tx) -> list[str]:
