@@ -143,7 +143,7 @@ write_back = Table(
     CheckConstraint("kind IN ('submit', 'cancel', 'tracking', 'tag', 'answer')", name="write_back_kind"),
     CheckConstraint("state IN ('pending', 'sending', 'done', 'in_doubt', 'failed')", name="write_back_state"),
     Index("write_back_order", "order_id"),
-    # Their conditions keep them from being taken for the next one: to a planner without statistics all are empty.
+    # Each look-up by target has one index whose condition fits: to a planner without statistics all are empty.
     Index(
         "write_back_due",
         "channel_id",
@@ -164,6 +164,7 @@ write_back = Table(
         postgresql_where=text("state IN ('sending', 'in_doubt')"),
     ),
     Index("write_back_one_answer", "channel_id", "asked", unique=True, postgresql_where=text("kind = 'answer'")),
-    Index("write_back_unsettled", "state", "next_at", postgresql_where=text("state IN ('sending', 'in_doubt')")),
+    Index("write_back_sending", "deadline", postgresql_where=text("state = 'sending'")),
+    Index("write_back_in_doubt", "next_at", postgresql_where=text("state = 'in_doubt'")),
     Index("write_back_failed", "settled_at", postgresql_where=text("state = 'failed'")),
 )
