@@ -6,7 +6,7 @@ from typing import Any, Literal
 from urllib.parse import parse_qsl
 from uuid import UUID
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict
 
@@ -15,11 +15,12 @@ from crossdock.contracts.base import utc_now
 from crossdock.contracts.gateway import ChannelMode
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
-from gateway import approvals, channels, checking, grants, store
+from gateway import approvals, channels, checking, grants, keys, serving, store
 from gateway.channels import Granted
 from gateway.domain.channels import SERVICE, Channel
 from gateway.domain.connections import Connection, problems_of
 from gateway.fields import Address, CredentialKind, Limit, Name, Secret, by_kind
+from gateway.keys import Caller
 from gateway.parts import Parts
 from gateway.store import connections
 
@@ -88,6 +89,13 @@ class ApprovalLink(BaseModel):
     redirect_uri: str
 
 
+class Disconnected(BaseModel):
+    """A channel that is disconnected. `left`: what of ours stays there and how to remove it; blank: nothing."""
+
+    channel_id: UUID
+    left: str
+
+
 def router(context: Context, parts: Parts) -> APIRouter:
     """The routes below /v1/channels."""
     routes = APIRouter(tags=["channels"])
@@ -117,12 +125,18 @@ def router(context: Context, parts: Parts) -> APIRouter:
         await parts.directory.changed()
         return await _show(context, channel_id)
 
-    @routes.delete("/{channel_id}", status_code=204)
-    async def disconnect(channel_id: UUID) -> None:
+    person = Depends(keys.required(parts.keys))
+
+    @routes.delete("/{channel_id}")
+    async def disconnect(channel_id: UUID, who: Caller = person) -> Disconnected:
+        """Disconnect a channel: our subscriptions and fulfillment service there end as far as it answers, its secrets
+        go, its orders stay."""
+        left = await serving.leave(context, parts, channel_id, who)
         await checking.unsubscribe(context, parts, channel_id)
         async with context.transaction() as tx:
             await channels.disconnect(tx, channel_id, timedelta(days=parts.settings.farewell_days))
         await parts.directory.changed()
+        return Disconnected(channel_id=channel_id, left=left)
 
     _connection_routes(context, parts, routes)
     return routes

@@ -4,6 +4,7 @@ Invariant: whatever is interrupted can be repeated. A service that leads to this
 is adopted, so that none is made twice; and neither act makes more of the store's work ours than was before.
 """
 
+import asyncio
 import logging
 from dataclasses import dataclass
 from datetime import timedelta
@@ -19,12 +20,16 @@ from crossdock.channels.registry import connector
 from crossdock.channels.serving import ChannelService, ServiceRegistrar, StockAction
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem
-from gateway import approvals, channels, checking, grants, keys
+from gateway import approvals, channels, checking, grants, keys, store
 from gateway.domain.channels import SERVICE
 from gateway.keys import Caller
 from gateway.parts import Parts
+from gateway.sealing import Unsealable
 
 ORDERS = "order-ingest"
+LEAVE_SECONDS = 20.0
+"""A disconnect does not wait longer for a store to end our service."""
+
 log = logging.getLogger(__name__)
 
 
@@ -119,6 +124,28 @@ async def unregister(
     await _keep(context, parts, desk, None)
     log.info("%s ended the fulfillment service of channel %s (%s)", who.name, channel_id, stock)
     return {"location": place, "stock": stock, "destination": to}
+
+
+async def leave(context: Context, parts: Parts, channel_id: UUID, who: Caller) -> str:
+    """End our service of a channel that is about to be disconnected, its stock kept where it is. Returns what stays
+    there and how to remove it, blank when nothing does: a store that does not answer is no reason to stay connected."""
+    async with context.transaction() as tx:
+        channel = await store.channel(tx, channel_id)
+    kept = channel.settings.get(SERVICE) if channel is not None and channel.state == "connected" else None
+    if channel is None or not kept:
+        return ""
+    try:
+        async with asyncio.timeout(LEAVE_SECONDS):
+            await unregister(context, parts, channel_id, "keep", "", who)
+    except (Problem, Unsealable, TimeoutError) as problem:
+        why = "it took too long" if isinstance(problem, TimeoutError) else str(problem)
+        log.warning("the fulfillment service of channel %s may stay in the store: %s", channel_id, why)
+        return (
+            f"Our fulfillment service {kept['name']} may stay in {channel.name}, where nobody answers its requests any "
+            f"more ({why.rstrip('.')}). Remove it in the store's admin, or connect the store again and run "
+            f"`crossdock channel service unregister {channel.name}`."
+        )
+    return ""
 
 
 async def _desk(context: Context, parts: Parts, channel_id: UUID) -> Desk:

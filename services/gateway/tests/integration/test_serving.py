@@ -57,6 +57,9 @@ class Registrar:
     async def unregister(self, **how: str) -> Any:
         return await self.gateway.client.delete(f"/v1/channels/{self.channel}/service", params=how)
 
+    async def disconnect(self) -> Any:
+        return await self.gateway.client.delete(f"/v1/channels/{self.channel}")
+
     async def setting(self) -> Any:
         return (await self.gateway.client.get(f"/v1/channels/{self.channel}")).json()["settings"]
 
@@ -163,6 +166,35 @@ async def test_a_kept_location_stays_ours_and_a_deleted_one_makes_nothing_ours(s
     assert (await shop.unregister(stock="transfer")).status_code == 409
     assert (await shop.unregister(stock="transfer", to=main)).status_code == 200
     assert shop.orders.policy["service_location"] == shop.place("Other")
+    assert shop.store()["services"] == []
+
+
+async def test_a_channel_that_is_disconnected_leaves_no_service_behind(shop: Registrar) -> None:
+    await shop.register(name="Hub", only=True)
+    gone = await shop.disconnect()
+    assert (gone.status_code, gone.json()) == (200, {"channel_id": shop.channel, "left": ""})
+    assert shop.store()["services"] == []
+    assert shop.orders.policy == {"service_location": "", "locations": [shop.place("Hub")]}
+    assert [one["type"] for one in await shop.gateway.published()][-1] == "channel.disconnected.v1"
+
+
+@pytest.mark.parametrize("fault", ["error_500", "lose_reply", "token_expired"])
+async def test_a_store_that_keeps_our_service_is_disconnected_and_the_reply_says_what_to_do(
+    shop: Registrar, fault: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    await shop.register(name="Hub")
+    of_it = {"operation": "fulfillmentServiceDelete", "kind": fault}
+    shop.shopify.control(f"shopify/{SHOP}/faults", of_it)
+    gone = await shop.disconnect()
+    left = gone.json()["left"]
+    assert (gone.status_code, "fulfillment service Hub may stay in Test shop" in left) == (200, True)
+    assert "may stay in the store" in caplog.text
+    assert (await shop.gateway.client.get(f"/v1/channels/{shop.channel}")).json()["state"] == "disconnected"
+
+    base_url = f"{shop.shopify.url}/shopify/{SHOP}"
+    back = await shop.gateway.connect(base_url=base_url, secrets={"access_token": "token"})
+    assert (back["id"], "crossdock channel service unregister" in left) == (shop.channel, True)
+    assert (await shop.unregister()).status_code == (409 if fault == "lose_reply" else 200)
     assert shop.store()["services"] == []
 
 

@@ -108,14 +108,17 @@ def reset(channel: Named, yes: Annotated[bool, typer.Option("--yes", help="Do no
 
 @app.command()
 def disconnect(channel: Named, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False) -> None:
-    """Disconnect a channel: its webhook subscriptions and secrets go, its orders stay."""
+    """Disconnect a channel: its webhook subscriptions, our fulfillment service there and its secrets go, its orders
+    stay."""
     with one_sentence():
         gateway = client()
         found = channel_id(gateway, channel)
         if not yes:
             typer.confirm(f"Disconnect {channel} and forget its secrets?", abort=True)
-        gateway.call("DELETE", f"/v1/channels/{found}")
+        done = gateway.call("DELETE", f"/v1/channels/{found}")
         say(f"{channel} is disconnected.")
+        if done["left"]:
+            say(done["left"])
 
 
 def _hand_out(link: dict[str, Any], open_page: bool) -> None:
