@@ -12,6 +12,13 @@ from sandbox.testing import serve
 
 CHANNEL = "0190a000-0000-7000-8000-000000000001"
 SHOP = "test-shop.myshopify.com"
+WAREHOUSE: dict[str, Any] = {
+    "id": CHANNEL[:-1] + "2",
+    "name": "Depot",
+    "state": "connected",
+    "settings": {"role": "destination"},
+}
+STORE: dict[str, Any] = {"id": CHANNEL, "name": "test-shop", "state": "connected", "settings": {}}
 REPORT = {
     "ok": False,
     "steps": [
@@ -39,7 +46,15 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, Any]
     web = FastAPI()
     service = {"name": "Hub", "service_id": "1", "location": "77", "locations": ["5"]}
 
-    @web.api_route("/{path:path}", methods=["GET", "POST", "DELETE"])
+    @web.get("/v1/channels")
+    async def channels(after: str | None = None) -> Any:
+        return [] if after else [WAREHOUSE, STORE]
+
+    @web.get("/v1/channels/{channel_id}")
+    async def channel(channel_id: str) -> Any:
+        return WAREHOUSE if channel_id == WAREHOUSE["id"] else STORE
+
+    @web.api_route("/{path:path}", methods=["GET", "POST", "PATCH", "DELETE"])
     async def answer(path: str, request: Request) -> Any:
         body = await request.json() if await request.body() else None
         calls.append((request.method, f"/{path}", body))
@@ -90,6 +105,29 @@ def test_a_token_or_credentials_connect_at_once_and_are_checked(asked: Any, monk
     assert [path for _, path, _ in asked].count(f"/v1/channels/{CHANNEL}/repair") == 2
     assert run("channel", "connect", "shopify", "--shop", SHOP, "--by", "magic")[0] == 1
     assert "--client-id" in run("channel", "connect", "shopify", "--shop", SHOP)[1]
+
+
+def test_the_warehouse_that_ships_is_named_when_a_store_is_connected_and_later(asked: Any) -> None:
+    connect = ("channel", "connect", "shopify", "--shop", SHOP, "--client-id", "app-1", "--destination")
+    assert run(*connect, "Depot", typed="hush\n")[0] == 0
+    assert run(*connect[:-1], "--by", "token", "--destination", WAREHOUSE["id"], typed="tok\nsec\n")[0] == 0
+    assert run("channel", "change", "test-shop", "--destination", "Depot", "--name", "Main")[0] == 0
+    assert run("channel", "change", CHANNEL, "--destination", "")[0] == 0
+    bodies = [body for method, path, body in asked if method in ("POST", "PATCH") and not path.endswith("repair")]
+    chosen = {"destination": WAREHOUSE["id"]}
+    assert [body["settings"] for body in bodies] == [chosen, chosen, chosen, {"destination": None}]
+    assert [body.get("name") for body in bodies[2:]] == ["Main", None]
+
+
+def test_what_is_no_warehouse_is_not_taken_for_one(asked: Any) -> None:
+    for words, said in (
+        (("--destination", "test-shop"), "ships nothing"),
+        (("--destination", "Nowhere"), "no connected channel called Nowhere"),
+        ((), "give --name or --destination"),
+    ):
+        code, out = run("channel", "change", CHANNEL, *words)
+        assert (code, said in " ".join(out.split())) == (1, True), out
+    assert asked == []
 
 
 def test_a_test_says_what_is_missing_and_fails(asked: Any) -> None:

@@ -1,4 +1,4 @@
-"""Commands about channels: connect a store, see and test how it is connected, reset and disconnect it."""
+"""Commands about channels: connect a store, change and test it, see how it is connected, reset and disconnect it."""
 
 import os
 import webbrowser
@@ -6,8 +6,9 @@ from typing import Annotated, Any
 
 import typer
 
+from crossdock.channels.destinations import ROLE
 from crossdock.cli import views
-from crossdock.cli.client import CannotCall
+from crossdock.cli.client import CannotCall, Client
 from crossdock.cli.commands.policy import channel_id
 from crossdock.cli.terminal import AsJson, client, one_sentence, say, show
 
@@ -30,6 +31,10 @@ def connect(
     name: Annotated[str | None, typer.Option(help="What to call it; the shop's name unless given.")] = None,
     client_id: Annotated[str | None, typer.Option(help="The app's client id.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Where it is called, if not at its own domain.")] = None,
+    destination: Annotated[
+        str | None,
+        typer.Option(help="The warehouse that ships its orders, by name or id; needed where there are several."),
+    ] = None,
     open_page: Annotated[bool, typer.Option("--open", help="Open the approval page in a browser.")] = False,
 ) -> None:
     """Connect a store. It begins to observe: it imports and explains, and sends nothing.
@@ -39,7 +44,8 @@ def connect(
     """
     with one_sentence():
         gateway = client()
-        about = {"kind": kind, "shop": shop, "name": name or shop.partition(".")[0], "base_url": base_url}
+        about: dict[str, Any] = {"kind": kind, "shop": shop, "name": name or shop.partition(".")[0]}
+        about |= {"base_url": base_url, "settings": _settings(gateway, destination)}
         if by == "approval":
             app_of = {"client_id": _client_id(client_id), "client_secret": _secret("client secret")}
             link = gateway.call("POST", "/v1/channels/authorize", about | app_of)
@@ -54,6 +60,26 @@ def connect(
         made = gateway.call("POST", "/v1/channels", about | {"secrets": secrets})
         say(f"{made['name']} is connected and observes.")
         return show(gateway.call("POST", f"/v1/channels/{made['id']}/repair"), False, views.check)
+
+
+@app.command()
+def change(
+    channel: Named,
+    name: Annotated[str | None, typer.Option(help="What to call it from now on.")] = None,
+    destination: Annotated[
+        str | None,
+        typer.Option(help="The warehouse that ships its orders, by name or id; blank: the only one there is."),
+    ] = None,
+) -> None:
+    """Change what a channel is called, and which warehouse ships its orders. What was requested of another one stays
+    there."""
+    with one_sentence():
+        if name is None and destination is None:
+            raise CannotCall("Say what to change: give --name or --destination.")
+        gateway = client()
+        changed = {"settings": _settings(gateway, destination)} | ({} if name is None else {"name": name})
+        made = gateway.call("PATCH", f"/v1/channels/{channel_id(gateway, channel)}", changed)
+        say(f"{made['name']} is changed.")
 
 
 @app.command()
@@ -119,6 +145,17 @@ def disconnect(channel: Named, yes: Annotated[bool, typer.Option("--yes", help="
         say(f"{channel} is disconnected.")
         if done["left"]:
             say(done["left"])
+
+
+def _settings(gateway: Client, destination: str | None) -> dict[str, Any]:
+    """The settings by which a warehouse ships a channel's orders: none unless one is named, null where a blank is.
+    Raises CannotCall for what is no warehouse."""
+    if not destination:
+        return {} if destination is None else {"destination": None}
+    found = gateway.get(f"/v1/channels/{channel_id(gateway, destination)}")
+    if found["settings"].get("role") != ROLE:
+        raise CannotCall(f"{destination} ships nothing: name a channel whose settings say role: {ROLE}.")
+    return {"destination": found["id"]}
 
 
 def _hand_out(link: dict[str, Any], open_page: bool) -> None:
