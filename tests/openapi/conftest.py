@@ -38,7 +38,7 @@ class Running:
         self.server.should_exit = True
         await self.task
         await self.process.context.access.close()
-        await self.process.database.engine.dispose()
+        await self.process.database.close()
 
 
 async def start(name: str, listener: socket.socket, settings: dict[str, Any]) -> Running:

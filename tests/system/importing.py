@@ -59,7 +59,7 @@ async def main(database_url: str, store_url: str) -> None:
             told = time.monotonic()
             sys.stdout.write(f"{seen} {psutil.Process().memory_info().rss // 1024}\n")
             sys.stdout.flush()
-    await database.engine.dispose()
+    await database.close()
 
 
 if __name__ == "__main__":

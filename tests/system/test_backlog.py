@@ -90,7 +90,7 @@ async def test_a_hundred_thousand_old_orders_come_in_once_in_constant_memory_acr
         [run] = await tx.rows(text("SELECT * FROM run WHERE kind = 'backlog'"))
         [counted] = await tx.rows(text("SELECT count(*) AS orders, count(DISTINCT external_id) AS ids FROM orders"))
         [placed] = await tx.rows(text("SELECT count(*) AS placed FROM timeline WHERE kind = 'order.placed'"))
-    await database.engine.dispose()
+    await database.close()
     told_at, ended_at = settled_and_most(first), settled_and_most(second)
     asked = sandbox.get(f"/_control/shopify/{SHOP}").json()
     spent, maximum = asked["spent"], asked["bucket"]["maximumAvailable"]

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable
 
+import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
 
 from crossdock.cli.setup import installed_services
 from crossdock.cli.stack import SERVICES
-from crossdock.storage.engine import open_database, schema_of
+from crossdock.messaging.transaction import transaction
+from crossdock.storage.engine import Database, open_database, schema_of
 from crossdock.storage.migrations import drift_of
 from crossdock.testing.database import TestDatabase
 
@@ -26,7 +27,7 @@ async def test_a_service_cannot_reach_into_another_schema(databases: Callable[..
                 f"DROP TABLE {schema_of(other)}.outbox",
             ):
                 assert await sqlstate(database, attempt) == "42501", attempt
-        await database.engine.dispose()
+        await database.close()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -39,7 +40,7 @@ async def test_a_running_service_cannot_change_the_shape_of_its_tables(
                     "CREATE TABLE public.extra (a int)", "CREATE SCHEMA extra"):  # fmt: skip
         assert await sqlstate(database, attempt) == "42501", attempt
     assert await sqlstate(database, "SELECT * FROM outbox") is None
-    await database.engine.dispose()
+    await database.close()
 
 
 @pytest.mark.parametrize("service", SERVICES)
@@ -49,11 +50,11 @@ async def test_every_change_of_a_table_has_its_migration(databases: Callable[...
     assert await drift_of(made.url(service, owner=True), service, metadata) == []
 
 
-async def sqlstate(database: object, statement: str) -> str | None:
+async def sqlstate(database: Database, statement: str) -> str | None:
     """How Postgres refuses a statement, or None when it does not."""
     try:
-        async with database.engine.begin() as connection:  # type: ignore[attr-defined]
-            await connection.execute(text(statement))
-    except DBAPIError as error:
-        return str(error.orig.sqlstate)  # type: ignore[union-attr]
+        async with transaction(database) as tx:
+            await tx.run(text(statement))
+    except asyncpg.PostgresError as error:
+        return error.sqlstate
     return None

@@ -93,7 +93,7 @@ class Running:
 
     async def rows(self, statement: str) -> list[dict[str, Any]]:
         async with transaction(self.process.database) as tx:
-            return [dict(row._mapping) for row in await tx.rows(text(statement))]
+            return [dict(row) for row in await tx.rows(text(statement))]
 
     async def published(self) -> list[dict[str, Any]]:
         """The events in the outbox, oldest first."""

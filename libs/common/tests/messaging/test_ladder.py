@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import orjson
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging import parked
@@ -129,8 +129,8 @@ async def test_a_broken_schema_pauses_and_parks_nothing(probe: Probe, outage: st
 
 async def test_a_missing_partition_pauses_and_parks_nothing(probe: Probe) -> None:
     partitions = "SELECT relname FROM pg_class WHERE relname LIKE 'inbox_2%' AND relkind = 'r'"
-    async with probe.database.engine.connect() as connection:
-        names = (await connection.execute(text(partitions))).scalars().all()
+    async with transaction(probe.database) as tx:
+        names = [row.relname for row in await tx.rows(text(partitions))]
     await probe.ddl(*[f"DROP TABLE {name}" for name in names])
     with pytest.raises(Paused, match="23514"):
         await probe.bench.handle(probe.handler(), [sku("a")])
@@ -138,9 +138,9 @@ async def test_a_missing_partition_pauses_and_parks_nothing(probe: Probe) -> Non
 
 
 async def test_a_read_only_database_pauses_and_parks_nothing(probe: Probe) -> None:
-    name = probe.database.engine.url.database
+    name = make_url(probe.database.url).database
     await probe.ddl(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
-    await probe.database.engine.dispose()
+    await probe.database.close()
     with pytest.raises(Paused, match="25006"):
         await probe.bench.handle(probe.handler(), [sku("a")])
 

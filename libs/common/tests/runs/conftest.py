@@ -76,7 +76,7 @@ class Desk:
         """A table."""
         async with self.context.transaction() as tx:
             found = await tx.rows(text(f"SELECT * FROM {name} ORDER BY {order}"))
-        return [dict(row._mapping) for row in found]
+        return [dict(row) for row in found]
 
     async def sql(self, statement: str) -> None:
         """What only a test does to the tables."""
@@ -93,7 +93,7 @@ async def desk(databases: Callable[..., TestDatabase]) -> AsyncIterator[Desk]:
     database = databases("sku-matcher").open("sku-matcher")
     context = Context(SimpleNamespace(**vars(SETTINGS)), database, Access(), Health())  # type: ignore[arg-type]
     yield Desk(context, [], ChannelRow(SHOP, "shopify", "Main", True))
-    await database.engine.dispose()
+    await database.close()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ async def look(url: str) -> None:
         await worker.schedule(runs, context)
         await worker.turn(runs, "orders", False, context)
         await asyncio.sleep(random.random() / 10)
-    await context.database.engine.dispose()
+    await context.database.close()
 
 
 if __name__ == "__main__":

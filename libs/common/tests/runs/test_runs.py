@@ -359,7 +359,7 @@ SECOND_PROCESS = Path(__file__).with_name("looking.py")
 
 @pytest.mark.slow
 async def test_two_processes_run_every_slot_once(desk: Any, done: Done) -> None:
-    url = desk.context.database.engine.url.render_as_string(hide_password=False)
+    url = desk.context.database.url
     command = [sys.executable, str(SECOND_PROCESS), url]
     looking = [subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)]
     assert [process.stdout.readline() for process in looking if process.stdout] == ["ready\n"] * 2

@@ -35,7 +35,7 @@ async def test_a_database_that_is_away_is_503_with_what_to_do() -> None:
         reply = await api.get("/")
     assert (reply.status_code, reply.json()["code"]) == (503, "database_away")
     assert reply.headers["retry-after"] == "5"
-    await database.engine.dispose()
+    await database.close()
 
 
 @pytest.mark.parametrize(

@@ -106,7 +106,7 @@ async def receive_notices(events: Sequence[FulfillmentWebhookReceived], tx: Tx) 
 @consumer.on(ChannelConfigured, ChannelDisconnected)
 async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnected], tx: Tx) -> None:
     """Know the destinations, and which channel may be written to."""
-    known = {row.channel_id: dict(row._mapping) for row in await channels.all_channels(tx)}
+    known = {row.channel_id: dict(row) for row in await channels.all_channels(tx)}
     changed = {}
     for event in events:
         channel = facts.channel(event, known.get(event.channel_id))

@@ -103,7 +103,7 @@ def _keys(context: Context, parts: Parts) -> APIRouter:
     @routes.get("")
     async def list_keys() -> list[dict[str, Any]]:
         async with context.transaction() as tx:
-            return [dict(row._mapping) for row in await store.api_keys(tx)]
+            return [dict(row) for row in await store.api_keys(tx)]
 
     @routes.delete("/{key_id}", status_code=204)
     async def revoke(key_id: UUID) -> None:

@@ -4,19 +4,19 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import Row, event, text
+from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from crossdock.channels.generic import connector
 from crossdock.channels.model import Verified
 from crossdock.channels.shopify import connector as shopify
 from crossdock.messaging.envelope import Outgoing
-from crossdock.storage.engine import Database, async_url, open_database
-from crossdock.testing.database import TestDatabase
+from crossdock.messaging.transaction import transaction
+from crossdock.storage.engine import Database, Row, async_url, open_database
+from crossdock.testing.database import TestDatabase, statements_to
 from gateway.directory import Entry
 from gateway.domain.deliveries import Delivery
 from gateway.intake import GROUP_ROWS, DatabaseAway, GroupCommit, Unstorable
@@ -41,18 +41,17 @@ async def intake(database: TestDatabase, told: list[Outgoing]) -> AsyncIterator[
     opened.on_commit.append(told.extend)
     commit = GroupCommit(opened, seconds=2.0)
     yield commit
-    await opened.engine.dispose()
+    await opened.close()
 
 
-async def rows(database: Database, statement: str) -> Sequence[Row[Any]]:
-    async with database.engine.connect() as connection:
-        return (await connection.execute(text(statement))).all()
+async def rows(database: Database, statement: str) -> Sequence[Row]:
+    async with transaction(database) as tx:
+        return await tx.rows(text(statement))
 
 
 async def test_what_waits_together_is_committed_together(intake: GroupCommit) -> None:
-    statements = []
-    event.listen(intake._database.engine.sync_engine, "before_cursor_execute", lambda *a: statements.append(a[2]))
-    await asyncio.gather(*(intake.store(*one) for one in deliveries(150)))
+    with statements_to(intake._database) as statements:
+        await asyncio.gather(*(intake.store(*one) for one in deliveries(150)))
     assert len(statements) == 1
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 150
 
@@ -114,7 +113,7 @@ async def test_concurrent_writers_of_the_same_deliveries_in_any_order_do_not_dea
         await asyncio.gather(*(intake.store(*d) for d in one), *(second.store(*d) for d in two))
     assert len(await rows(other, "SELECT id FROM delivery")) == 200
     assert len(await rows(other, "SELECT id FROM outbox")) == 200
-    await other.engine.dispose()
+    await other.close()
 
 
 async def test_a_database_that_is_away_is_told_at_once(database: TestDatabase) -> None:
@@ -124,7 +123,7 @@ async def test_a_database_that_is_away_is_told_at_once(database: TestDatabase) -
     results = await asyncio.gather(*(commit.store(*one) for one in deliveries(300)), return_exceptions=True)
     assert {type(one) for one in results} == {DatabaseAway}
     assert time.monotonic() - began < 2.5
-    await away.engine.dispose()
+    await away.close()
 
 
 async def test_a_database_that_does_not_answer_is_given_up_in_time(database: TestDatabase) -> None:
@@ -137,7 +136,7 @@ async def test_a_database_that_does_not_answer_is_given_up_in_time(database: Tes
     with pytest.raises(DatabaseAway):
         await commit.store(*deliveries(1)[0])
     assert time.monotonic() - began < 1.5
-    await stuck.engine.dispose()
+    await stuck.close()
     silent.close()
     for writer in writers:
         writer.close()

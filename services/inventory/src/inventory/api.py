@@ -33,7 +33,7 @@ def router(context: Context) -> APIRouter:
     async def list_stock(sku: str | None = None, after: str = "", limit: Limit = 100) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
             rows = await store.stock_page(tx, sku=sku, after=after, limit=limit)
-        return [dict(row._mapping) for row in rows]
+        return [dict(row) for row in rows]
 
     @routes.put("/stock/{sku}")
     async def set_stock(sku: str, counted: Count) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def router(context: Context) -> APIRouter:
     @routes.get("/stock/{sku}/ledger")
     async def ledger(sku: str, limit: Limit = 100) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
-            return [dict(row._mapping) for row in await store.ledger_of(tx, sku, limit)]
+            return [dict(row) for row in await store.ledger_of(tx, sku, limit)]
 
     @routes.get("/reservations/{order_id}")
     async def reservation(order_id: UUID) -> dict[str, Any]:

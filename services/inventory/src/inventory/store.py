@@ -5,13 +5,13 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import RunAgain
 from crossdock.messaging.inbox import BY_VALUE
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Json
+from crossdock.storage.engine import Json, Row
 from inventory.domain.claims import Claim, Item, Refund, Settlement, Shipment
 from inventory.domain.stock import Level
 
@@ -99,7 +99,7 @@ async def default_location(tx: Tx) -> tuple[UUID, str]:
     return row.location_id, row.name
 
 
-async def locations(tx: Tx) -> Sequence[Row[Any]]:
+async def locations(tx: Tx) -> Sequence[Row]:
     """All locations."""
     return await tx.rows(LOCATIONS)
 
@@ -175,12 +175,12 @@ async def moved_since(tx: Tx, location_id: UUID, sku: str, as_of: datetime) -> l
     return [row.quantity for row in await tx.rows(MOVED_SINCE, sku=sku, location_id=location_id, as_of=as_of)]
 
 
-async def stock_page(tx: Tx, *, sku: str | None, after: str, limit: int) -> Sequence[Row[Any]]:
+async def stock_page(tx: Tx, *, sku: str | None, after: str, limit: int) -> Sequence[Row]:
     """Stock by SKU, from the one after `after`."""
     return await tx.rows(STOCK, sku=sku, after=after, limit=limit)
 
 
-async def ledger_of(tx: Tx, sku: str, limit: int) -> Sequence[Row[Any]]:
+async def ledger_of(tx: Tx, sku: str, limit: int) -> Sequence[Row]:
     """The newest movements of a SKU."""
     return await tx.rows(LEDGER, sku=sku, limit=limit)
 
@@ -191,7 +191,7 @@ async def claim_of(tx: Tx, order_id: UUID) -> Claim | None:
     return _claim(rows[0]) if rows else None
 
 
-def _claim(row: Row[Any]) -> Claim:
+def _claim(row: Row) -> Claim:
     return Claim(
         order_id=row.order_id,
         placed_at=row.placed_at,
@@ -199,7 +199,7 @@ def _claim(row: Row[Any]) -> Claim:
         answered=(row.answered_content, row.answered_match),
         reservation_version=row.reservation_version,
         reserved=row.reserved,
-        items=tuple(Item(**item) for item in row.items),
+        items=tuple(Item(**item) for item in row["items"]),
         shipments=row.shipments and {key: Shipment(**value) for key, value in row.shipments.items()},
         refunds=row.refunds and {key: Refund(**value) for key, value in row.refunds.items()},
         settlement=Settlement(row.settlement_version, row.settled_content, row.standing),

@@ -89,7 +89,7 @@ def router(context: Context) -> APIRouter:
         """How far each channel's list of changes was read, and what went wrong at the last poll."""
         async with context.transaction() as tx:
             kinds = [kind for kind in await feeds.kinds(tx) if can(kind, OrderFeed)]
-            return {"feeds": [dict(row._mapping) for row in await feeds.every(tx, kinds)]}
+            return {"feeds": [dict(row) for row in await feeds.every(tx, kinds)]}
 
     routes.include_router(sheets.router(context))
     routes.include_router(typed.router(context))

@@ -166,7 +166,7 @@ def router(context: Context) -> APIRouter:
         async with context.transaction() as tx:
             await found(tx, channel_id)
             rows = await policies.history(tx, channel_id, HISTORY)
-        return {"channel_id": channel_id, "changes": [dict(row._mapping) for row in rows]}
+        return {"channel_id": channel_id, "changes": [dict(row) for row in rows]}
 
     @routes.put("/channels/{channel_id}/policy")
     async def replace_policy(

@@ -106,7 +106,7 @@ async def _export(context: Context, request_id: UUID) -> AsyncIterator[bytes]:
         async with context.transaction() as tx:
             rows = await privacy.exported(tx, request_id, after, EXPORT_PAGE)
         for row in rows:
-            yield comma + orjson.dumps(dict(row._mapping), default=str)
+            yield comma + orjson.dumps(dict(row), default=str)
             comma = b","
         if len(rows) < EXPORT_PAGE:
             break
@@ -125,7 +125,7 @@ async def _shown(tx: Any, request_id: UUID) -> dict[str, Any]:
     remaining = await privacy.remaining(tx, row)
     return found | {
         "services": {service: _summed([one for one in reports if one.service == service]) for service in SERVICES},
-        "remaining": dict(remaining._mapping),
+        "remaining": dict(remaining),
     }
 
 

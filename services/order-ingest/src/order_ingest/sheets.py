@@ -112,7 +112,7 @@ def _outcomes(context: Context, routes: APIRouter) -> None:
         await shown(context, import_id)
         async with context.transaction() as tx:
             rows = await imports.rows_after(tx, import_id, after=after, outcome=outcome, limit=limit)
-        return {"rows": [dict(row._mapping) for row in rows], "next": rows[-1].row if len(rows) == limit else None}
+        return {"rows": [dict(row) for row in rows], "next": rows[-1].row if len(rows) == limit else None}
 
     @routes.get("/{import_id}/result", responses=A_FILE)
     async def result(import_id: UUID) -> StreamingResponse:

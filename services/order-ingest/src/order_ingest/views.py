@@ -17,7 +17,7 @@ from order_ingest.translate import told_hold, told_refusal
 
 def timeline_view(entries: Sequence[Any], limit: int) -> tuple[list[dict[str, Any]], UUID | None]:
     """The entries of a page of a timeline, and the `after` of the next page, if there may be one."""
-    return [dict(entry._mapping) for entry in entries], entries[-1].id if len(entries) == limit else None
+    return [dict(entry) for entry in entries], entries[-1].id if len(entries) == limit else None
 
 
 def order_view(row: Row, status: str, timeline: Sequence[Any], limit: int) -> dict[str, Any]:

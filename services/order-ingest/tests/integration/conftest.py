@@ -80,7 +80,7 @@ async def process(ingest_database: TestDatabase, gateway: Gateway) -> AsyncItera
     made = Process(service, Settings.model_validate(values))
     yield made
     await made.context.access.close()
-    await made.database.engine.dispose()
+    await made.database.close()
     await http.close_client()
 
 

@@ -70,7 +70,7 @@ def _catalogue_routes(context: Context) -> APIRouter:
     async def list_skus(sku: str | None = None, after: str = "", limit: Limit = 100) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
             rows = await catalogue.sku_page(tx, sku=sku, after=after, limit=limit)
-        return [dict(row._mapping) for row in rows]
+        return [dict(row) for row in rows]
 
     @routes.post("/skus", status_code=201, responses={200: {"model": dict[str, Any], "description": "It was known"}})
     async def post_sku(new: NewSku, response: Response) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _catalogue_routes(context: Context) -> APIRouter:
             changed = await add_sku(tx, new.sku, new.title, new.channel_ids)
             rows = await catalogue.sku_page(tx, sku=new.sku, after="", limit=1)
         response.status_code = 201 if changed else 200
-        return dict(rows[0]._mapping)
+        return dict(rows[0])
 
     @routes.get("/listings")
     async def list_listings(
@@ -86,7 +86,7 @@ def _catalogue_routes(context: Context) -> APIRouter:
     ) -> list[dict[str, Any]]:
         async with context.transaction() as tx:
             rows = await catalogue.listing_page(tx, channel, sku=sku, after=after, limit=limit)
-        return [dict(row._mapping) for row in rows]
+        return [dict(row) for row in rows]
 
     _mappings(context, routes)
 
@@ -125,7 +125,7 @@ def _mappings(context: Context, routes: APIRouter) -> None:
         async with context.transaction() as tx:
             rows = await mappings.page(tx, channel, after=after, limit=limit)
         following = rows[-1].listing_id if len(rows) == limit else None
-        return {"mappings": [dict(row._mapping) for row in rows], "next": following}
+        return {"mappings": [dict(row) for row in rows], "next": following}
 
     @routes.put("/orders/{order_id}/match/lines/{line}")
     async def put_line(order_id: UUID, line: str, said: Assignment, actor: Actor) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def one_sentence() -> Iterator[None]:
         yield
     except DBAPIError as problem:
         # Never the statement: it may hold a password.
-        why = explain(problem)
+        why = explain(getattr(problem.orig, "__cause__", None) or problem)
         _tell(f"Postgres did not do what it was asked ({why}): check its URL and the rights of its role.")
         raise typer.Exit(1) from None
     except OSError as problem:

@@ -4,8 +4,6 @@ from enum import Enum
 from uuid import UUID
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from crossdock.contracts.base import Event
 
@@ -20,11 +18,6 @@ MESSAGE_CLASSES = ("21", "22", "23", "54")
 
 RERUN_STATES = ("40001", "40P01")
 """Serialization failure and deadlock: the batch is run again."""
-
-
-REFUSED = asyncpg.PostgresError | asyncpg.InterfaceError
-"""What the driver raises while it connects: SQLAlchemy wraps errors of statements alone. A Postgres that is still
-starting up refuses so (57P03)."""
 
 
 class Poison(Exception):
@@ -64,29 +57,28 @@ def judge(error: BaseException) -> Verdict:
     """
     if isinstance(error, RunAgain):
         return Verdict.RERUN
-    if isinstance(error, PoolTimeout | ConnectionError | TimeoutError):
-        return Verdict.PAUSE
-    if not isinstance(error, DBAPIError):
-        return Verdict.PAUSE if isinstance(error, OSError | SQLAlchemyError | REFUSED) else Verdict.MESSAGE
+    if isinstance(error, asyncpg.InvalidCachedStatementError):
+        return Verdict.RERUN
+    if not isinstance(error, asyncpg.PostgresError):
+        return Verdict.PAUSE if isinstance(error, OSError | asyncpg.InterfaceError) else Verdict.MESSAGE
     state = sqlstate(error)
+    if state is None:
+        return Verdict.PAUSE
     if state in RERUN_STATES:
         return Verdict.RERUN
-    if state is None or error.connection_invalidated:
-        return Verdict.PAUSE
     if state == "23514" and not _constraint(error):
         return Verdict.PAUSE
     return Verdict.MESSAGE if state[:2] in MESSAGE_CLASSES else Verdict.PAUSE
 
 
-def sqlstate(error: DBAPIError) -> str | None:
+def sqlstate(error: BaseException) -> str | None:
     """The five-letter SQLSTATE of a database error, or None where the server did not answer."""
-    state = getattr(error.orig, "sqlstate", None)
+    state = getattr(error, "sqlstate", None)
     return state if isinstance(state, str) else None
 
 
-def _constraint(error: DBAPIError) -> str | None:
-    driver = getattr(error.orig, "__cause__", None)
-    name = getattr(driver, "constraint_name", None)
+def _constraint(error: BaseException) -> str | None:
+    name = getattr(error, "constraint_name", None)
     return name if isinstance(name, str) else None
 
 
@@ -94,10 +86,10 @@ def explain(error: BaseException) -> str:
     """A failure in one sentence, without the values that the database quotes in its details."""
     if isinstance(error, Poison | Paused | RunAgain):
         return str(error)
-    if isinstance(error, DBAPIError):
+    if state := sqlstate(error):
         constraint = _constraint(error)
         about = f", constraint {constraint}" if constraint else ""
-        return f"{type(error).__name__}: SQLSTATE {sqlstate(error) or 'none'}{about}"
+        return f"{type(error).__name__}: SQLSTATE {state}{about}"
     return type(error).__name__
 
 

@@ -5,9 +5,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.envelope import Outgoing
+from crossdock.storage.engine import Row
 
 if TYPE_CHECKING:
     from crossdock.messaging.transaction import Tx
@@ -87,7 +88,7 @@ def fresh_arrays(messages: Sequence[Outgoing]) -> dict[str, list[Any]]:
     return {f"outbox_{name}": values for name, values in _arrays(messages).items()}
 
 
-def _message(row: Row[Any]) -> Outgoing:
+def _message(row: Row) -> Outgoing:
     headers: Mapping[str, str | int] = orjson.loads(row.headers)
     return Outgoing(row.id, row.type, row.exchange, row.routing_key, row.correlation_id, headers, row.body)
 
@@ -122,6 +123,6 @@ async def delay(tx: "Tx", ids: Sequence[UUID]) -> None:
     await tx.run(DELAY, ids=sorted(ids))
 
 
-async def state(tx: "Tx") -> Row[Any]:
+async def state(tx: "Tx") -> Row:
     """Counts for metrics and for tests: rows, late, scheduled, parked; and the id of the oldest row."""
     return (await tx.rows(STATE))[0]

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid5
 
 import orjson
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.envelope import Incoming, again, storable
+from crossdock.storage.engine import Row
 
 if TYPE_CHECKING:
     from crossdock.messaging.transaction import Tx
@@ -92,12 +93,12 @@ async def park(tx: "Tx", handler: str, queue: str, parked: Sequence[ToPark]) -> 
 
 async def parked_messages(
     tx: "Tx", *, state: str | None = "parked", before: Any = None, limit: int = 100
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Parked messages, newest first, without their bodies."""
     return await tx.rows(LIST, state=state, before=before, limit=limit)
 
 
-async def parked_message(tx: "Tx", parked_id: UUID) -> Row[Any]:
+async def parked_message(tx: "Tx", parked_id: UUID) -> Row:
     """One parked message, whole. Raises NotParked."""
     rows = await tx.rows(SHOW, id=parked_id)
     if not rows:
@@ -125,7 +126,7 @@ async def discard(tx: "Tx", parked_id: UUID) -> None:
     await tx.run(SETTLE, id=parked_id, state="discarded")
 
 
-async def _lock(tx: "Tx", parked_id: UUID) -> Row[Any]:
+async def _lock(tx: "Tx", parked_id: UUID) -> Row:
     rows = await tx.rows(LOCK, id=parked_id)
     if not rows:
         raise NotParked(f"there is no parked message {parked_id}")

@@ -2,22 +2,24 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, TextClause
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import TextClause
 
 from crossdock.contracts.base import Event, utc_now
 from crossdock.messaging import outbox
 from crossdock.messaging.envelope import Outgoing, Received, outgoing
 from crossdock.service import telemetry
-from crossdock.storage.engine import Database
+from crossdock.storage.engine import Database, Row, positional
+
+if TYPE_CHECKING:
+    from crossdock.storage.engine import Connection
 
 
 class Tx:
     """What a handler gets: SQL through `rows` and `run`, events through `publish`. It never commits by itself."""
 
-    def __init__(self, connection: AsyncConnection, service: str, causes: Mapping[int, Received]) -> None:
+    def __init__(self, connection: "Connection", service: str, causes: Mapping[int, Received]) -> None:
         self.now = utc_now()
         self.outgoing: list[Outgoing] = []
         self.in_outbox: list[Outgoing] = []
@@ -25,13 +27,16 @@ class Tx:
         self._service = service
         self._causes = causes
 
-    async def rows(self, statement: TextClause, **parameters: Any) -> Sequence[Row[Any]]:
+    async def rows(self, statement: TextClause, **parameters: Any) -> Sequence[Row]:
         """Run a statement and fetch what it returns."""
-        return (await self._connection.execute(statement, parameters)).all()
+        sql, names = positional(statement)
+        return await self._connection.fetch(sql, *[parameters[name] for name in names])
 
     async def run(self, statement: TextClause, **parameters: Any) -> int:
         """Run a statement; returns how many rows it touched."""
-        return (await self._connection.execute(statement, parameters)).rowcount
+        sql, names = positional(statement)
+        outcome = await self._connection.execute(sql, *[parameters[name] for name in names])
+        return int(outcome.rpartition(" ")[2]) if outcome[-1:].isdigit() else 0
 
     def publish(self, event: Event, *, cause: Event | None = None, trace: str | None = None) -> None:
         """Publish an event when, and only when, this transaction commits. `cause` is the event being handled; an event
@@ -68,8 +73,8 @@ async def transaction(database: Database, causes: Iterable[Received] = ()) -> As
 
     Raises what Postgres raises; then nothing was written.
     """
-    async with database.engine.connect() as connection:
-        async with connection.begin():
+    async with database.connection() as connection:
+        async with connection.transaction():
             tx = Tx(connection, database.service, {id(cause.event): cause for cause in causes})
             yield tx
             if tx.outgoing:
@@ -85,8 +90,7 @@ async def single_statement(database: Database) -> AsyncIterator[Tx]:
     Postgres commits it by itself: one round trip instead of three, for the edge, where every sender waits for it.
     More statements than one would not be one transaction, so `Tx.publish` and `Tx.send` are not for this form.
     """
-    async with database.engine.connect() as connection:
-        await connection.execution_options(isolation_level="AUTOCOMMIT")
+    async with database.connection() as connection:
         tx = Tx(connection, database.service, {})
         yield tx
     if tx.outgoing:

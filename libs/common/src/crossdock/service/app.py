@@ -230,7 +230,7 @@ class Process:
         await _attempt("the broker", self.broker.close())
         await _attempt("calls to the gateway", self.context.access.close())
         await _attempt("calls to channels", close_client())
-        await _attempt("the database", self.database.engine.dispose())
+        await _attempt("the database", self.database.close())
 
     async def _finish(self, http: asyncio.Task[None]) -> None:
         await asyncio.gather(*(runner.stop() for runner in self.runners))

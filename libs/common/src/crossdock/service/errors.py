@@ -3,11 +3,11 @@
 import logging
 from typing import Any
 
+import asyncpg
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -112,10 +112,11 @@ def install(app: FastAPI) -> None:
         body = ErrorBody(code=f"http_{error.status_code}", message=str(error.detail))
         return JSONResponse(body.model_dump(), error.status_code, error.headers)
 
-    @app.exception_handler(SQLAlchemyError)
+    @app.exception_handler(asyncpg.PostgresError)
+    @app.exception_handler(asyncpg.InterfaceError)
     @app.exception_handler(OSError)
     async def away(_: Request, error: Exception) -> JSONResponse:
-        if isinstance(error, DBAPIError) and sqlstate(error) in UNSTORABLE:
+        if sqlstate(error) in UNSTORABLE:
             log.info("a request was answered 422: %s", explain(error))
             body = ErrorBody(
                 code="unstorable",

@@ -59,14 +59,14 @@ def router(database: Database) -> APIRouter:
     ) -> list[ParkedMessage]:
         async with transaction(database) as tx:
             rows = await parked.parked_messages(tx, state=None if state == "all" else state, before=before, limit=limit)
-        return [ParkedMessage.model_validate(dict(row._mapping)) for row in rows]
+        return [ParkedMessage.model_validate(dict(row)) for row in rows]
 
     @routes.get("/{parked_id}", dependencies=[Depends(needs_people)])
     async def show(parked_id: UUID) -> WholeParkedMessage:
         async with transaction(database) as tx:
             row = await _found(parked.parked_message(tx, parked_id))
         read = {"headers": orjson.loads(row.headers), "body": row.body.decode(errors="replace")}
-        return WholeParkedMessage.model_validate(dict(row._mapping) | read)
+        return WholeParkedMessage.model_validate(dict(row) | read)
 
     @routes.put("/{parked_id}/body", status_code=204)
     async def edit(parked_id: UUID, edited: EditedBody) -> None:

@@ -1,26 +1,104 @@
-"""The one way to reach Postgres: an async engine whose connections speak to one service's schema only."""
+"""The one way to reach Postgres: a pool of connections that speak to one service's schema only."""
 
-from collections.abc import Callable, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, fields
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
+import asyncpg
 import orjson
-from sqlalchemy import event
+from sqlalchemy import TextClause
+from sqlalchemy.dialects.postgresql import asyncpg as asyncpg_dialect
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from crossdock.messaging.envelope import Outgoing
 
-COMMIT_LISTENER = Callable[[Sequence[Outgoing]], None]
+CommitListener = Callable[[Sequence[Outgoing]], None]
+
+WAIT_SECONDS = 10.0
+"""How long somebody waits for a connection to be free, or to be made."""
+
+DIALECT = asyncpg_dialect.dialect()  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True)
+class Row(asyncpg.Record):
+    """A row: its columns are attributes, and it unpacks in their order."""
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(f"the statement selects no column {name}") from None
+
+
+if TYPE_CHECKING:
+    Base = asyncpg.Connection[Row]
+    Pool = asyncpg.Pool[Row]
+    Connection = asyncpg.pool.PoolConnectionProxy[Row]
+else:
+    Base = asyncpg.Connection  # its stubs alone are generic
+
+
+class Session(Base):
+    """A connection of the pool. Transactions change its settings with SET LOCAL alone, so that there is nothing to
+    reset when it is given back, which asyncpg takes a round trip for."""
+
+    def get_reset_query(self) -> str:
+        """Nothing."""
+        return ""
+
+
+@dataclass
 class Database:
     """A service's own schema. `on_commit` is told what a transaction left in the outbox, once it is committed."""
 
-    engine: AsyncEngine = field(repr=False)
+    url: str = field(repr=False)
     service: str
-    on_commit: list[COMMIT_LISTENER] = field(default_factory=list, repr=False)
+    size: int = 10
+    on_commit: list[CommitListener] = field(default_factory=list, repr=False)
+    _pool: "Pool | None" = field(default=None, repr=False)
+
+    @asynccontextmanager
+    async def connection(self) -> "AsyncIterator[Connection]":
+        """A connection of our own for a while. Raises TimeoutError when none gets free, OSError, or what Postgres
+        says."""
+        pool = self._pool or await self._open()
+        async with asyncio.timeout(WAIT_SECONDS):
+            connection = await pool.acquire()
+        try:
+            yield connection
+        finally:
+            await pool.release(connection)
+
+    async def _open(self) -> "Pool":
+        pool = asyncpg.create_pool(
+            async_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False),
+            min_size=0,
+            max_size=self.size,
+            connection_class=Session,
+            record_class=Row,
+            init=_speak_json,
+            timeout=5,
+            command_timeout=30,
+            server_settings={
+                "application_name": f"crossdock-{self.service}",
+                "search_path": schema_of(self.service),
+                "idle_in_transaction_session_timeout": "30000",
+                "statement_timeout": "20000",
+                "timezone": "UTC",
+                "jit": "off",
+            },
+        )
+        self._pool = await pool  # connects to nothing yet, so that nobody can come in between
+        return self._pool
+
+    async def close(self) -> None:
+        """Close every connection; whoever wants one after that gets a new one."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            await pool.close()
 
     def committed(self, rows: Sequence[Outgoing]) -> None:
         """Tell every listener what was committed."""
@@ -45,37 +123,21 @@ def pool_size(handlers: int, workers: int, api: int = 5) -> int:
 
 
 def open_database(url: str, service: str, *, size: int = 10) -> Database:
-    """Make the engine of a service; connects when first used."""
-    engine = create_async_engine(
-        async_url(url),
-        pool_size=size,
-        max_overflow=0,
-        pool_use_lifo=True,  # the fewest connections stay warm: each keeps plans of its own
-        pool_timeout=10,
-        hide_parameters=True,  # values of customers must not reach a log through an error's text
-        connect_args={
-            "timeout": 5,
-            "command_timeout": 30,
-            "server_settings": {
-                "application_name": f"crossdock-{service}",
-                "search_path": schema_of(service),
-                "idle_in_transaction_session_timeout": "30000",
-                "statement_timeout": "20000",
-                "timezone": "UTC",
-                "jit": "off",
-            },
-        },
-    )
-    event.listen(engine.sync_engine, "connect", _speak_json)
-    return Database(engine, service)
+    """The database of a service; connects when first used."""
+    return Database(url, service, size)
 
 
-def _speak_json(connection: Any, _record: Any) -> None:
+@lru_cache(maxsize=2048)
+def positional(statement: TextClause) -> tuple[str, tuple[str, ...]]:
+    """A statement as Postgres takes it ($1, $2 …), and the names of its parameters in that order."""
+    compiled = statement.compile(dialect=DIALECT)
+    return compiled.string, tuple(compiled.positiontup or ())
+
+
+async def _speak_json(connection: "Base") -> None:
     """Take and give jsonb as Python values, in the binary form: a version byte before the text."""
-    connection.run_async(
-        lambda driver: driver.set_type_codec(
-            "jsonb", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=_decode_json
-        )
+    await connection.set_type_codec(
+        "jsonb", schema="pg_catalog", format="binary", encoder=_encode_json, decoder=_decode_json
     )
 
 

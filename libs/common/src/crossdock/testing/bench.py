@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from sqlalchemy import MetaData, event, text
+from sqlalchemy import MetaData, text
 
 from crossdock.contracts.base import Event
 from crossdock.contracts.registry import EVENTS
@@ -15,6 +15,7 @@ from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.envelope import Incoming, Outgoing, outgoing
 from crossdock.messaging.transaction import Tx, transaction
 from crossdock.storage.engine import Database
+from crossdock.testing.database import statements_to
 
 DAY = 86_400.0
 RUNTIME_TABLES = ("inbox", "outbox", "scheduled", "suspect")
@@ -32,7 +33,7 @@ class HandlerBench:
 
     async def close(self) -> None:
         """Close the connections."""
-        await self.database.engine.dispose()
+        await self.database.close()
 
     async def given(self, *steps: Callable[[Tx], Awaitable[None]]) -> None:
         """Run steps in one transaction each, as a worker or the API would."""
@@ -58,7 +59,7 @@ class HandlerBench:
         """All rows of a table."""
         async with transaction(self.database) as tx:
             rows = await tx.rows(text(f"SELECT * FROM {name} ORDER BY {order_by}"))  # noqa: S608
-        return [dict(row._mapping) for row in rows]
+        return [dict(row) for row in rows]
 
     async def snapshot(self) -> dict[str, list[str]]:
         """Every table of the service but the runtime's, as sorted lines; columns marked volatile are left out. Of a
@@ -81,26 +82,17 @@ class HandlerBench:
 
     async def empty(self) -> None:
         """Empty every table of the service, but for those marked as reference data."""
-        async with self.database.engine.begin() as connection:
+        async with transaction(self.database) as tx:
             for table in reversed(self._metadata.sorted_tables):
                 if not table.info.get("reference"):
-                    await connection.execute(text(f"DELETE FROM {table.name}"))  # noqa: S608
+                    await tx.run(text(f"DELETE FROM {table.name}"))  # noqa: S608
         self.published.clear()
 
     @contextmanager
     def counting(self) -> Iterator[list[str]]:
         """Collect the statements that are sent to Postgres meanwhile."""
-        statements: list[str] = []
-
-        def note(_c: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            statements.append(statement)
-
-        engine = self.database.engine.sync_engine
-        event.listen(engine, "before_cursor_execute", note)
-        try:
+        with statements_to(self.database) as statements:
             yield statements
-        finally:
-            event.remove(engine, "before_cursor_execute", note)
 
 
 def message_of(event_: Event, *, source: str = "bench") -> Incoming:

@@ -2,16 +2,39 @@
 
 import asyncio
 import secrets
-from collections.abc import Coroutine, Iterator, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
 
+from asyncpg.connection import LoggedQuery
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from crossdock.storage.engine import Database, async_url, open_database
 from crossdock.storage.migrations import migrate
 from crossdock.storage.roles import bootstrap, quoted, roles_of, wall_off
+
+
+@contextmanager
+def statements_to(database: Database) -> Iterator[list[str]]:
+    """Collect the statements that are sent to Postgres meanwhile, but for those that begin and end a transaction."""
+    statements: list[str] = []
+
+    def note(query: LoggedQuery) -> None:
+        if not query.query.startswith(("BEGIN", "COMMIT", "ROLLBACK")):
+            statements.append(query.query)
+
+    @asynccontextmanager
+    async def watched() -> AsyncIterator[Any]:
+        async with Database.connection(database) as connection:
+            with connection.query_logger(note):
+                yield connection
+
+    with patch.object(database, "connection", watched):
+        yield statements
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging.consumer import Consumer, HandlerFunction
-from crossdock.messaging.transaction import Tx
+from crossdock.messaging.transaction import Tx, transaction
 from crossdock.storage.engine import Database, async_url, open_database
 from crossdock.storage.partitions import keep_partitions
 from crossdock.storage.tables import MESSAGING_DDL, messaging_tables
@@ -43,8 +43,8 @@ class Probe:
 
     async def effects(self) -> list[str]:
         """What was recorded, once for each time."""
-        async with self.database.engine.connect() as connection:
-            return list((await connection.execute(EFFECTS)).scalars())
+        async with transaction(self.database) as tx:
+            return [row.sku for row in await tx.rows(EFFECTS)]
 
     async def ddl(self, *statements: str) -> None:
         """Change the schema or the server as an administrator."""
@@ -81,4 +81,4 @@ async def open_probe(made: TestDatabase) -> AsyncIterator[Probe]:
     database = open_database(admin, "probe")
     consumer = Consumer()
     yield Probe(database, admin, HandlerBench(database, consumer, metadata), consumer)
-    await database.engine.dispose()
+    await database.close()

@@ -4,9 +4,10 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 
 ALL = text("SELECT channel_id, channel_version, kind, name, mode, settings, connected FROM channel ORDER BY channel_id")
 SAVE = text("""
@@ -37,7 +38,7 @@ SAVE_POLICIES = text("""
 """)
 
 
-async def all_channels(tx: Tx) -> Sequence[Row[Any]]:
+async def all_channels(tx: Tx) -> Sequence[Row]:
     """Every channel that was ever configured."""
     return await tx.rows(ALL)
 

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 from fulfillment.domain.desk import (
     Delivery,
     Desk,
@@ -164,10 +165,10 @@ async def orders_without_destination(tx: Tx, sellers: Collection[str], limit: in
     return [row.order_id for row in rows]
 
 
-async def _with_requests(tx: Tx, rows: Sequence[Row[Any]]) -> dict[UUID, Desk]:
+async def _with_requests(tx: Tx, rows: Sequence[Row]) -> dict[UUID, Desk]:
     order_ids = [row.order_id for row in rows]
-    requests: dict[UUID, list[Row[Any]]] = defaultdict(list)
-    shipments: dict[UUID, list[Row[Any]]] = defaultdict(list)
+    requests: dict[UUID, list[Row]] = defaultdict(list)
+    shipments: dict[UUID, list[Row]] = defaultdict(list)
     for row in await tx.rows(REQUESTS, order_ids=order_ids):
         requests[row.order_id].append(row)
     for row in await tx.rows(SHIPMENTS, order_ids=order_ids):
@@ -246,7 +247,7 @@ def _shipment_rows(desk: Desk) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def _desk(row: Row[Any], requests: Sequence[Row[Any]], shipments: Sequence[Row[Any]]) -> Desk:
+def _desk(row: Row, requests: Sequence[Row], shipments: Sequence[Row]) -> Desk:
     left = [(_shipment(one), one.doubted) for one in shipments if one.dispatch is not None]
     return Desk(
         order=order_of(row.order_state),
@@ -299,7 +300,7 @@ def _settlement(data: dict[str, Any] | None) -> Settlement:
     return Settlement() if data is None else Settlement(**(data | {"standing": _units(data["standing"])}))
 
 
-def _revision(row: Row[Any]) -> Revision:
+def _revision(row: Row) -> Revision:
     return Revision(
         units=_units(row.units.items()),
         destination=row.destination,
@@ -314,7 +315,7 @@ def _revision(row: Row[Any]) -> Revision:
     )
 
 
-def _shipment(row: Row[Any]) -> Shipment:
+def _shipment(row: Row) -> Shipment:
     data = row.dispatch
     parcels = tuple(Parcel(**(parcel | {"units": _units(parcel["units"])})) for parcel in data["parcels"])
     at = datetime.fromisoformat(data["at"])

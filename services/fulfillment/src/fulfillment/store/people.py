@@ -1,12 +1,12 @@
 """SQL on personal data outside the recipients: what destinations and channels wrote in their own words."""
 
 from collections.abc import Collection
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 
 REMOVED = "(removed with the recipient)"
 CLEAN_WRITES = text("""
@@ -41,7 +41,7 @@ async def clean_words(tx: Tx, order_ids: Collection[UUID]) -> tuple[int, int]:
     return await tx.run(CLEAN_WRITES, **about), await tx.run(CLEAN_REQUESTS, **about)
 
 
-async def doubts(tx: Tx, order_ids: Collection[UUID]) -> list[Row[Any]]:
+async def doubts(tx: Tx, order_ids: Collection[UUID]) -> list[Row]:
     """The notices of some orders that are kept until a look has shown what to do with them, locked."""
     return list(await tx.rows(DOUBTS, order_ids=sorted(order_ids)))
 

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.contracts.base import Event
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 
 ADD = text("""
     INSERT INTO write_back (id, kind, target, order_id, channel_id, revision, shipment_id, package_ref, asked, payload,
@@ -193,7 +194,7 @@ async def add_writes(tx: Tx, new: Sequence[NewWrite]) -> None:
 
 async def claim(
     tx: Tx, *, tags: bool, limit: int, per_channel: int, lease: float, under_way: Mapping[UUID, int]
-) -> Sequence[Row[Any]]:
+) -> Sequence[Row]:
     """Lease pending writes that are due, one for each target: `tags`, or all others. Channels that rest or observe are
     left out; each other one has `per_channel` calls at most, with those that are `under_way`."""
     statement = CLAIM_TAGS if tags else CLAIM_PROMPT
@@ -209,7 +210,7 @@ async def claim(
     return await tx.rows(CLAIMED, ids=[row.id for row in ids]) if ids else []
 
 
-async def claim_looks(tx: Tx, *, limit: int, lease: float) -> Sequence[Row[Any]]:
+async def claim_looks(tx: Tx, *, limit: int, lease: float) -> Sequence[Row]:
     """Lease writes in doubt whose next look is due."""
     ids = await tx.rows(CLAIM_LOOKS, token=new_id(), limit=limit, lease=lease)
     return await tx.rows(CLAIMED, ids=[row.id for row in ids]) if ids else []
@@ -227,7 +228,7 @@ async def expire(tx: Tx, *, evidence: dict[str, Any], seconds: float) -> int:
     return await tx.run(EXPIRE, evidence=evidence, seconds=seconds)
 
 
-async def drop_voided(tx: Tx, shipments: Sequence[tuple[UUID, str]]) -> list[Row[Any]]:
+async def drop_voided(tx: Tx, shipments: Sequence[tuple[UUID, str]]) -> list[Row]:
     """Give up the tracking of voided shipments that was not sent yet; returns what the channel was told already."""
     rows = await tx.rows(
         DROP_VOIDED,
@@ -248,7 +249,7 @@ async def note_doubts(tx: Tx, doubts: Sequence[tuple[UUID, str, Event]]) -> None
     )
 
 
-async def claim_doubts(tx: Tx, *, limit: int, lease: float, age: float) -> Sequence[Row[Any]]:
+async def claim_doubts(tx: Tx, *, limit: int, lease: float, age: float) -> Sequence[Row]:
     """Lease doubts that are at least `age` seconds old; those not dropped come back after `lease` seconds."""
     return await tx.rows(CLAIM_DOUBTS, limit=limit, lease=lease, age=age)
 
@@ -270,7 +271,7 @@ async def order_of(tx: Tx, write_id: UUID) -> UUID | None:
     return rows[0].order_id if rows else None
 
 
-async def lock_write(tx: Tx, write_id: UUID) -> Row[Any]:
+async def lock_write(tx: Tx, write_id: UUID) -> Row:
     """Lock one write, after the desk of its order."""
     return (await tx.rows(LOCK_ONE, id=write_id))[0]
 
@@ -280,16 +281,16 @@ async def decide(tx: Tx, write_id: UUID, state: str, reason: str, evidence: dict
     await tx.run(DECIDE, id=write_id, state=state, reason=reason, evidence=evidence)
 
 
-async def counts(tx: Tx) -> Row[Any]:
+async def counts(tx: Tx) -> Row:
     """How many writes are pending, sending, in_doubt, failed, and in doubt with needs_person; by partial indexes."""
     return (await tx.rows(COUNTS))[0]
 
 
-async def writes_of(tx: Tx, order_id: UUID) -> Sequence[Row[Any]]:
+async def writes_of(tx: Tx, order_id: UUID) -> Sequence[Row]:
     """All writes of an order, oldest first."""
     return await tx.rows(OF_ORDER, order_id=order_id)
 
 
-async def writes_in(tx: Tx, state: str, after: UUID, limit: int) -> Sequence[Row[Any]]:
+async def writes_in(tx: Tx, state: str, after: UUID, limit: int) -> Sequence[Row]:
     """Writes in a state, oldest first, from the one after `after`."""
     return await tx.rows(BY_STATE, state=state, after=after, limit=limit)

@@ -3,15 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging import outbox
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import columns
+from crossdock.storage.engine import Row, columns
 from gateway.domain.channels import Channel
 from gateway.domain.deliveries import Delivery
 from gateway.sealing import Sealed
@@ -148,7 +147,7 @@ async def purge_bodies(tx: Tx, before: UUID, limit: int) -> int:
     return await tx.run(PURGE, before=before, limit=limit)
 
 
-async def bodies(tx: Tx, after: UUID, limit: int) -> Sequence[Row[Any]]:
+async def bodies(tx: Tx, after: UUID, limit: int) -> Sequence[Row]:
     """Bodies of deliveries in the order of their ids: `delivery_id`, `channel_id`, `kind`, `topic`, `body`."""
     return await tx.rows(BODIES, after=after, limit=limit)
 
@@ -208,8 +207,8 @@ async def channels(tx: Tx, after: UUID | None, limit: int) -> list[Channel]:
     return [_channel(row) for row in await tx.rows(CHANNELS, after=after, limit=limit)]
 
 
-def _channel(row: Row[Any]) -> Channel:
-    return Channel(**(dict(row._mapping) | {"secrets": tuple(row.secrets)}))
+def _channel(row: Row) -> Channel:
+    return Channel(**(dict(row) | {"secrets": tuple(row.secrets)}))
 
 
 async def store_credentials(
@@ -293,7 +292,7 @@ async def directory(tx: Tx) -> list[Listed]:
     ]
 
 
-async def sealed_with_others(tx: Tx, key_id: str, limit: int) -> Sequence[Row[Any]]:
+async def sealed_with_others(tx: Tx, key_id: str, limit: int) -> Sequence[Row]:
     """Lock credentials that another key than this one sealed: id, channel_id, kind, sealed, key_id."""
     return await tx.rows(SEALED_WITH_OTHERS, key_id=key_id, limit=limit)
 
@@ -314,7 +313,7 @@ async def no_key_yet(tx: Tx) -> bool:
     return not (await tx.rows(ANY_KEY))[0].there
 
 
-async def key_by_hash(tx: Tx, key_hash: bytes) -> Row[Any] | None:
+async def key_by_hash(tx: Tx, key_hash: bytes) -> Row | None:
     """The API key with this hash, unless it was revoked."""
     rows = await tx.rows(KEY_BY_HASH, key_hash=key_hash)
     return rows[0] if rows else None
@@ -325,7 +324,7 @@ async def key_used(tx: Tx, key_id: UUID) -> None:
     await tx.run(USED, id=key_id, now=tx.now)
 
 
-async def api_keys(tx: Tx) -> Sequence[Row[Any]]:
+async def api_keys(tx: Tx) -> Sequence[Row]:
     """All API keys, revoked ones too."""
     return await tx.rows(KEYS)
 

@@ -9,9 +9,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 from gateway.domain.connections import Connection
 from gateway.sealing import Sealed
 
@@ -172,7 +173,7 @@ async def connections(tx: Tx, ids: Collection[UUID]) -> dict[UUID, Connection]:
 
 
 def _connection(row: Any) -> Connection:
-    return Connection(**(dict(row._mapping) | {"scopes": tuple(row.scopes)}))
+    return Connection(**(dict(row) | {"scopes": tuple(row.scopes)}))
 
 
 async def claim_renewal(tx: Tx, channel_id: UUID, claim: UUID, renewals: int, seconds: float) -> bool:
@@ -287,7 +288,7 @@ async def approval(tx: Tx, state_hash: bytes, kind: str) -> Pending | None:
     rows = await tx.rows(APPROVAL, state_hash=state_hash, kind=kind)
     if not rows:
         return None
-    row = dict(rows[0]._mapping)
+    row = dict(rows[0])
     secret = Sealed(row.pop("key_id"), row.pop("sealed"))
     return Pending(**row, secret=secret)
 
@@ -302,7 +303,7 @@ async def drop_approvals(tx: Tx) -> int:
     return await tx.run(DROP_APPROVALS)
 
 
-async def sealed_with_others(tx: Tx, key_id: str, limit: int) -> Sequence[Row[Any]]:
+async def sealed_with_others(tx: Tx, key_id: str, limit: int) -> Sequence[Row]:
     """Lock approvals whose secret another key than this one sealed: id, sealed, key_id."""
     return await tx.rows(SEALED_WITH_OTHERS, key_id=key_id, limit=limit)
 

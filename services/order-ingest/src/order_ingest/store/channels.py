@@ -92,7 +92,7 @@ async def _all(tx: Tx, statement: Any, channel_ids: Collection[UUID]) -> dict[UU
 
 
 def _channel(row: Any) -> Channel:
-    return Channel(**{**row._mapping, "policy": policy_of(row.policy)})
+    return Channel(**{**row, "policy": policy_of(row.policy)})
 
 
 async def every(tx: Tx) -> Sequence[Any]:

@@ -2,12 +2,12 @@
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 from order_ingest.domain.status import OPEN
 
 IS_LIVE = text("SELECT 1 FROM channel WHERE channel_id = :channel_id AND mode = 'live' AND connected")
@@ -33,7 +33,7 @@ async def is_live(tx: Tx, channel_id: UUID) -> bool:
     return bool(await tx.rows(IS_LIVE, channel_id=channel_id))
 
 
-async def count(tx: Tx, channel_id: UUID, ours_from: datetime | None, named: Collection[UUID]) -> Row[Any]:
+async def count(tx: Tx, channel_id: UUID, ours_from: datetime | None, named: Collection[UUID]) -> Row:
     """How many open orders are `observed`, and how many of them are `chosen`."""
     rows = await tx.rows(COUNT, channel_id=channel_id, ours_from=ours_from, named=sorted(named), statuses=list(OPEN))
     return rows[0]

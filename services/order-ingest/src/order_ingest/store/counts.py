@@ -1,11 +1,11 @@
 """How many orders stand under each tab, by channel: sums that are kept, and what goes by the clock from its index."""
 
 from collections.abc import Sequence
-from typing import Any
 
-from sqlalchemy import Row, text
+from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row
 from order_ingest.domain.tabs import TO_SHIP
 
 BY_STATUS = text("""
@@ -39,12 +39,12 @@ ROLL_UP = text("""
 """)
 
 
-async def by_status(tx: Tx) -> Sequence[Row[Any]]:
+async def by_status(tx: Tx) -> Sequence[Row]:
     """Orders by channel and status, to the last committed change: `channel_id`, `status`, `orders`."""
     return await tx.rows(BY_STATUS)
 
 
-async def by_clock(tx: Tx) -> Sequence[Row[Any]]:
+async def by_clock(tx: Tx) -> Sequence[Row]:
     """For every channel its `name` and `time_zone`, and how many orders are `late` and `due_today`."""
     return await tx.rows(BY_CLOCK)
 

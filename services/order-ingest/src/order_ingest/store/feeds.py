@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from order_ingest.domain.feed import Known, Position
 
 ADD = text("""
@@ -105,6 +104,6 @@ async def save(tx: Tx, channel_id: UUID, position: Position, *, reached_end: boo
     )
 
 
-async def every(tx: Tx, kinds: Collection[str]) -> Sequence[SqlRow[Any]]:
+async def every(tx: Tx, kinds: Collection[str]) -> Sequence[SqlRow]:
     """The feeds of all channels of these kinds, for people."""
     return await tx.rows(ALL, kinds=list(kinds))

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import RunAgain
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from crossdock.storage.engine import columns
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Recipient, Snapshot
@@ -207,7 +207,7 @@ async def sources(tx: Tx, order_ids: Collection[UUID]) -> dict[UUID, Snapshot]:
     return {row.order_id: source_of(row.source) for row in rows if row.source is not None}
 
 
-def row_of(row: SqlRow[Any]) -> Row:
+def row_of(row: SqlRow) -> Row:
     """The order in a row that holds COLUMNS."""
     order = order_of(row.progress, refetching=row.refetch_due_at is not None, again=row.refetch_again)
     return Row(row.order_id, row.channel_id, row.channel_kind, row.external_id, order)

@@ -7,10 +7,10 @@ from functools import cache
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import TextClause, text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from order_ingest.domain.ids import first_id_at
 from order_ingest.store import counts
 from order_ingest.store.documents import source_of
@@ -147,14 +147,14 @@ CLOCKS = {
 }
 
 
-async def page(tx: Tx, wanted: Wanted, limit: int) -> Sequence[SqlRow[Any]]:
+async def page(tx: Tx, wanted: Wanted, limit: int) -> Sequence[SqlRow]:
     """Orders in the order that is asked for. Each comes as its row, whose order `listed_row` reads."""
     given = _given(wanted)
     await tx.run(CUSTOM_PLANS)
     return await tx.rows(_page(frozenset(given), wanted.clock, wanted.sort), limit=limit, **given)
 
 
-def listed_row(row: SqlRow[Any]) -> Row:
+def listed_row(row: SqlRow) -> Row:
     """The order in a row of a page, its source included."""
     return row_of(row)._replace(source=None if row.source is None else source_of(row.source))
 
@@ -172,12 +172,12 @@ async def one(tx: Tx, order_id: UUID) -> tuple[Row, str] | None:
     return listed_row(rows[0]), rows[0].status
 
 
-async def timeline(tx: Tx, order_id: UUID, after: UUID | None, limit: int) -> Sequence[SqlRow[Any]]:
+async def timeline(tx: Tx, order_id: UUID, after: UUID | None, limit: int) -> Sequence[SqlRow]:
     """What happened to an order, oldest first, from the entry behind `after` on."""
     return await tx.rows(TIMELINE, order_id=order_id, after=after, limit=limit)
 
 
-async def recipient(tx: Tx, order_id: UUID) -> SqlRow[Any] | None:
+async def recipient(tx: Tx, order_id: UUID) -> SqlRow | None:
     """Personal data of one order."""
     rows = await tx.rows(RECIPIENT, order_id=order_id)
     return rows[0] if rows else None

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 
 LOAD = """
     SELECT channel_id, name, kind, policy_version AS version, policy AS document FROM channel
@@ -44,7 +44,7 @@ class Stored:
 async def load(tx: Tx, channel_id: UUID, *, lock: bool = False) -> Stored | None:
     """A channel's policy, or None for a channel that was never heard of; `lock` against imports and other changes."""
     rows = await tx.rows(LOCK if lock else READ, channel_id=channel_id)
-    return Stored(**rows[0]._mapping) if rows else None
+    return Stored(**rows[0]) if rows else None
 
 
 async def store(
@@ -52,11 +52,11 @@ async def store(
 ) -> Stored:
     """Write the next version of a policy that is locked, and what changed."""
     rows = await tx.rows(STORE, channel_id=channel_id, document=document)
-    stored = Stored(**rows[0]._mapping)
+    stored = Stored(**rows[0])
     await tx.run(NOTE, channel_id=channel_id, version=stored.version, changed_by=changed_by, changes=changes)
     return stored
 
 
-async def history(tx: Tx, channel_id: UUID, limit: int) -> Sequence[SqlRow[Any]]:
+async def history(tx: Tx, channel_id: UUID, limit: int) -> Sequence[SqlRow]:
     """The newest changes of a policy, newest first."""
     return await tx.rows(HISTORY, channel_id=channel_id, limit=limit)

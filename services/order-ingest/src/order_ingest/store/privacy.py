@@ -3,14 +3,13 @@
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import Json, columns
+from crossdock.storage.engine import Row as SqlRow
 from order_ingest.domain.ids import first_id_at
 from order_ingest.store.orders import COLUMNS, Key, Row, row_of
 
@@ -198,19 +197,19 @@ async def add(tx: Tx, asked: Sequence[Asked]) -> None:
     )
 
 
-async def next_open(tx: Tx) -> SqlRow[Any] | None:
+async def next_open(tx: Tx) -> SqlRow | None:
     """The oldest request that is not done here; not locked, because its channel is locked first."""
     rows = await tx.rows(NEXT)
     return rows[0] if rows else None
 
 
-async def hold(tx: Tx, request: SqlRow[Any]) -> bool:
+async def hold(tx: Tx, request: SqlRow) -> bool:
     """Lock a request; False when somebody else has gone on with it since it was read."""
     rows = await tx.rows(LOCK, request_id=request.request_id)
     return bool(rows) and (rows[0].state, rows[0].after) == (request.state, request.after)
 
 
-async def page(tx: Tx, request: SqlRow[Any], limit: int) -> list[Row]:
+async def page(tx: Tx, request: SqlRow, limit: int) -> list[Row]:
     """The next orders of a request that is held, locked."""
     about = {
         "channel_id": request.channel_id,
@@ -221,7 +220,7 @@ async def page(tx: Tx, request: SqlRow[Any], limit: int) -> list[Row]:
     return [row_of(row) for row in await tx.rows(PAGE, limit=limit, **about)]
 
 
-async def channel_page(tx: Tx, request: SqlRow[Any], until: datetime, limit: int) -> list[Row]:
+async def channel_page(tx: Tx, request: SqlRow, until: datetime, limit: int) -> list[Row]:
     """The next orders of the channel of a request that is held, placed before a time, locked."""
     about = {"channel_id": request.channel_id, "after": request.after or FIRST, "until": first_id_at(until)}
     return [row_of(row) for row in await tx.rows(CHANNEL_PAGE, limit=limit, **about)]
@@ -280,23 +279,23 @@ async def recipients_left(tx: Tx, order_ids: Collection[UUID]) -> int:
     return int((await tx.rows(RECIPIENTS_LEFT, order_ids=list(order_ids)))[0].n)
 
 
-async def listed(tx: Tx, before: UUID | None, limit: int) -> Sequence[SqlRow[Any]]:
+async def listed(tx: Tx, before: UUID | None, limit: int) -> Sequence[SqlRow]:
     """Requests, newest first."""
     return await tx.rows(LIST, before=before, limit=limit)
 
 
-async def one(tx: Tx, request_id: UUID) -> SqlRow[Any] | None:
+async def one(tx: Tx, request_id: UUID) -> SqlRow | None:
     """One request as it is shown."""
     rows = await tx.rows(ONE, request_id=request_id)
     return rows[0] if rows else None
 
 
-async def reports(tx: Tx, request_id: UUID) -> Sequence[SqlRow[Any]]:
+async def reports(tx: Tx, request_id: UUID) -> Sequence[SqlRow]:
     """What services reported about a request: `service`, `searched`, `removed`."""
     return await tx.rows(REPORTS, request_id=request_id)
 
 
-async def remaining(tx: Tx, request: SqlRow[Any]) -> SqlRow[Any]:
+async def remaining(tx: Tx, request: SqlRow) -> SqlRow:
     """What is stored now of the orders of a request: `orders`, `not_redacted`, `recipients`."""
     if request.kind == "redact_shop":
         about = {"channel_id": request.channel_id, "until": first_id_at(request.requested_at)}
@@ -304,6 +303,6 @@ async def remaining(tx: Tx, request: SqlRow[Any]) -> SqlRow[Any]:
     return (await tx.rows(REMAINING, request_id=request.request_id))[0]
 
 
-async def exported(tx: Tx, request_id: UUID, after: UUID, limit: int) -> Sequence[SqlRow[Any]]:
+async def exported(tx: Tx, request_id: UUID, after: UUID, limit: int) -> Sequence[SqlRow]:
     """The next orders of an export, with their recipients."""
     return await tx.rows(EXPORT, request_id=request_id, after=after, limit=limit)

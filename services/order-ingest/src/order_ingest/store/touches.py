@@ -57,7 +57,7 @@ async def note(tx: Tx, touched: Collection[tuple[UUID, str, str]]) -> None:
 async def claim(tx: Tx, token: UUID, *, limit: int, lease_seconds: float) -> list[Touch]:
     """Take routes that are due; whoever comes later finds them taken until the lease ends."""
     rows = await tx.rows(CLAIM, token=token, limit=limit, lease_seconds=lease_seconds)
-    return [Touch(**row._mapping) for row in rows]
+    return [Touch(**row) for row in rows]
 
 
 async def finish(tx: Tx, token: UUID, done: Sequence[Touch], later: Mapping[Touch, float]) -> None:

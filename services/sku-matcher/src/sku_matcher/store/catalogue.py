@@ -2,13 +2,12 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from crossdock.storage.engine import columns
 from sku_matcher.domain.channels import Channel
 from sku_matcher.domain.listings import EPOCH, History, Listing, Product
@@ -131,7 +130,7 @@ async def lock_products(tx: Tx, keys: Collection[Key]) -> dict[Key, Product]:
     arrays = arrays_of(keys, "product_id")
     await tx.run(ADD_PRODUCTS, **arrays, epoch=EPOCH)
     rows = await tx.rows(LOCK_PRODUCTS, **arrays)
-    return {(row.channel_id, row.product_id): Product(**row._mapping) for row in rows}
+    return {(row.channel_id, row.product_id): Product(**row) for row in rows}
 
 
 async def lock_listings(tx: Tx, named: Collection[Key], products: Collection[Key]) -> dict[Key, Listing]:
@@ -139,7 +138,7 @@ async def lock_listings(tx: Tx, named: Collection[Key], products: Collection[Key
     await add_listings(tx, named)
     ids, of = arrays_of(named, "listing_id"), arrays_of(products, "product_id")
     rows = await tx.rows(LOCK_LISTINGS, **ids, product_channel=of["channel_id"], product_id=of["product_id"])
-    return {(row.channel_id, row.listing_id): Listing(**row._mapping) for row in rows}
+    return {(row.channel_id, row.listing_id): Listing(**row) for row in rows}
 
 
 async def save_catalogue(
@@ -171,7 +170,7 @@ async def add_skus(tx: Tx, titles: Mapping[str, str]) -> set[str]:
     return {row.sku for row in rows}
 
 
-async def lock_sku(tx: Tx, sku: str) -> SqlRow[Any]:
+async def lock_sku(tx: Tx, sku: str) -> SqlRow:
     """Lock a SKU that is there: sku, sku_version, title."""
     return (await tx.rows(LOCK_SKU, sku=sku))[0]
 
@@ -199,7 +198,7 @@ async def reset_at(tx: Tx, channel_id: UUID) -> datetime | None:
     return rows[0].reset_at if rows else None
 
 
-async def every_channel(tx: Tx) -> Sequence[SqlRow[Any]]:
+async def every_channel(tx: Tx) -> Sequence[SqlRow]:
     """The channels that have been heard of."""
     return await tx.rows(EVERY_CHANNEL)
 
@@ -209,11 +208,11 @@ async def known_channels(tx: Tx, channel_ids: Collection[UUID]) -> set[UUID]:
     return {row.channel_id for row in await tx.rows(CHANNELS, channel_ids=sorted(channel_ids))}
 
 
-async def sku_page(tx: Tx, *, sku: str | None, after: str, limit: int) -> Sequence[SqlRow[Any]]:
+async def sku_page(tx: Tx, *, sku: str | None, after: str, limit: int) -> Sequence[SqlRow]:
     """SKUs from the one after `after`, each with how many listings carry it and for whom it was added by hand."""
     return await tx.rows(SKUS, sku=sku, after=after, limit=limit, hub=HUB)
 
 
-async def listing_page(tx: Tx, channel_id: UUID, *, sku: str | None, after: str, limit: int) -> Sequence[SqlRow[Any]]:
+async def listing_page(tx: Tx, channel_id: UUID, *, sku: str | None, after: str, limit: int) -> Sequence[SqlRow]:
     """A channel's listings from the one after `after`."""
     return await tx.rows(LISTINGS, channel_id=channel_id, sku=sku, after=after, limit=limit)

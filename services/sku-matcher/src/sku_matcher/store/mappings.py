@@ -2,13 +2,13 @@
 
 from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from crossdock.storage.engine import columns
 from sku_matcher.store.presence import Key, add_listings, arrays_of
 
@@ -57,7 +57,7 @@ async def lock(tx: Tx, keys: Collection[Key]) -> dict[Key, Mapping]:
     await add_listings(tx, keys)
     arrays = arrays_of(keys, "listing_id")
     await tx.rows(LOCK_LISTINGS, **arrays)
-    return {(row.channel_id, row.listing_id): Mapping(**row._mapping) for row in await tx.rows(MAPPINGS, **arrays)}
+    return {(row.channel_id, row.listing_id): Mapping(**row) for row in await tx.rows(MAPPINGS, **arrays)}
 
 
 async def save(tx: Tx, mappings: Sequence[Mapping]) -> None:
@@ -66,7 +66,7 @@ async def save(tx: Tx, mappings: Sequence[Mapping]) -> None:
         await tx.run(SAVE, **columns(mappings, *Mapping._fields))
 
 
-async def page(tx: Tx, channel_id: UUID, *, after: str, limit: int) -> Sequence[SqlRow[Any]]:
+async def page(tx: Tx, channel_id: UUID, *, after: str, limit: int) -> Sequence[SqlRow]:
     """A channel's mappings from the listing after `after`, each with what its listing says of itself."""
     return await tx.rows(PAGE, channel_id=channel_id, after=after, limit=limit)
 

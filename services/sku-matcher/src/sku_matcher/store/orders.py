@@ -4,10 +4,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from crossdock.storage.engine import columns
 from sku_matcher.domain.matching import (
     ANYWHERE,
@@ -101,7 +101,7 @@ async def save_orders(tx: Tx, before: Mapping[UUID, Row], after: Mapping[UUID, R
         await tx.run(ADD_WAITING, **_waiting_columns(waiting))
 
 
-def _row(row: SqlRow[Any]) -> Row:
+def _row(row: SqlRow) -> Row:
     if row.order_version == 0:
         return Row()
     order = OrderState(

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
+from crossdock.storage.engine import Row as SqlRow
 from crossdock.storage.engine import columns
 from sku_matcher.domain.listings import EPOCH
 from sku_matcher.domain.matching import ANYWHERE, Catalogue, Component, Given, OrderState
@@ -105,11 +105,11 @@ async def catalogue_for(tx: Tx, orders: Iterable[OrderState]) -> Catalogue:
     return _catalogue(known | await _read(tx, unsure), given)
 
 
-def _sure(found: SqlRow[Any]) -> bool:
+def _sure(found: SqlRow) -> bool:
     return found.mapped_sku is not None or (found.carriers == 1 and found.carried_at <= 1)
 
 
-def _catalogue(known: Mapping[Named, SqlRow[Any]], given: Mapping[Key, Given]) -> Catalogue:
+def _catalogue(known: Mapping[Named, SqlRow], given: Mapping[Key, Given]) -> Catalogue:
     return Catalogue(
         carriers={(one.channel_id, one.sku): found.carriers for one, found in known.items() if one.sku},
         carried_at={(one.channel_id, one.sku, one.placed_at): f.carried_at for one, f in known.items() if one.sku},
@@ -122,7 +122,7 @@ def _catalogue(known: Mapping[Named, SqlRow[Any]], given: Mapping[Key, Given]) -
     )
 
 
-async def _read(tx: Tx, named: Collection[Named]) -> dict[Named, SqlRow[Any]]:
+async def _read(tx: Tx, named: Collection[Named]) -> dict[Named, SqlRow]:
     if not named:
         return {}
     rows = await tx.rows(READ_NAMED, **columns(sorted(named), *Named._fields), hub=HUB, anywhere=ANYWHERE)

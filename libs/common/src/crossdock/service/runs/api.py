@@ -8,7 +8,6 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from sqlalchemy import Row as SqlRow
 
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.transaction import Tx
@@ -18,6 +17,7 @@ from crossdock.service.runs import store
 from crossdock.service.runs.model import OPEN, ChannelRow, Integration, Kind, Runs
 from crossdock.service.runs.schedule import BadSchedule, Schedule, check, next_slot
 from crossdock.service.runs.worker import queue_now, schedule_of, zone_of
+from crossdock.storage.engine import Row as SqlRow
 
 State = Literal["waiting", "running", "finished", "finished_partially", "failed", "stopped"]
 HIDDEN = ("token", "lane", "due_at", "stop_requested", "failing_since")
@@ -138,7 +138,7 @@ def _run_routes(routes: APIRouter, context: Context, runs: Runs) -> None:
             row = await _run(tx, run_id)
             errors = await store.errors(tx, run_id)
             channels = await _channels(tx, runs)
-        return run_view(row, channels) | {"errors": [dict(error._mapping) for error in errors]}
+        return run_view(row, channels) | {"errors": [dict(error) for error in errors]}
 
     @routes.post("/runs/{run_id}/stop")
     async def stop(run_id: UUID) -> dict[str, Any]:
@@ -213,7 +213,7 @@ async def _channels(tx: Tx, runs: Runs) -> dict[UUID, ChannelRow]:
     return {one.channel_id: one for one in await runs.channels(tx)}
 
 
-async def _run(tx: Tx, run_id: UUID) -> SqlRow[Any]:
+async def _run(tx: Tx, run_id: UUID) -> SqlRow:
     row = await store.one(tx, run_id)
     if row is None:
         raise not_found("run", run_id, "List them: crossdock run list.")
@@ -227,7 +227,7 @@ async def _shown(context: Context, tx: Tx, runs: Runs, integration_id: UUID) -> 
 
 
 def _integration(
-    context: Context, kind: Kind, one: Integration, channels: Mapping[UUID, ChannelRow], newest: SqlRow[Any] | None
+    context: Context, kind: Kind, one: Integration, channels: Mapping[UUID, ChannelRow], newest: SqlRow | None
 ) -> dict[str, Any]:
     channel = channels.get(one.channel_id)
     schedule, zone = schedule_of(context, kind, one), zone_of(kind, one)
@@ -261,9 +261,9 @@ def _settings(kind: Kind, one: Integration) -> dict[str, Any]:
     return kind.options.model_validate(dict(one.settings)).model_dump(mode="json")
 
 
-def run_view(row: SqlRow[Any], channels: Mapping[UUID, ChannelRow]) -> dict[str, Any]:
+def run_view(row: SqlRow, channels: Mapping[UUID, ChannelRow]) -> dict[str, Any]:
     """A run as people see it. `remaining` is None until it is known how many records there are."""
-    shown = {name: value for name, value in row._mapping.items() if name not in HIDDEN}
+    shown = {name: value for name, value in row.items() if name not in HIDDEN}
     channel = channels.get(row.channel_id)
     left = None if row.expected is None else max(row.expected - row.seen, 0)
     return shown | {

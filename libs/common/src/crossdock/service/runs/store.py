@@ -10,7 +10,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row as SqlRow
 from sqlalchemy import text
 
 from crossdock.messaging.envelope import new_id
@@ -18,6 +17,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.runs.model import ChannelRow, Failure, Integration, Kind, Run, Tally
 from crossdock.service.runs.schedule import Schedule
 from crossdock.storage.engine import Json
+from crossdock.storage.engine import Row as SqlRow
 
 KEPT_ERRORS = 1000
 """Of one run so many errors are kept; the others are counted."""
@@ -214,7 +214,7 @@ async def of_channel(tx: Tx, channel_id: UUID, kind: str) -> Integration | None:
     return _integration(rows[0]) if rows else None
 
 
-def _integration(row: SqlRow[Any]) -> Integration:
+def _integration(row: SqlRow) -> Integration:
     return Integration(
         row.integration_id,
         row.channel_id,
@@ -311,7 +311,7 @@ async def claim(
     return [_run(row, channels[row.channel_id]) for row in rows]
 
 
-def _run(row: SqlRow[Any], channel: ChannelRow) -> Run:
+def _run(row: SqlRow, channel: ChannelRow) -> Run:
     return Run(
         row.run_id,
         row.integration_id,
@@ -398,24 +398,24 @@ async def stop(
     return len(rows)
 
 
-async def newest(tx: Tx) -> dict[UUID, SqlRow[Any]]:
+async def newest(tx: Tx) -> dict[UUID, SqlRow]:
     """The newest run of each integration."""
     return {row.integration_id: row for row in await tx.rows(NEWEST)}
 
 
 async def page(
     tx: Tx, *, integration_id: UUID | None, state: str | None, kind: str | None, before: datetime | None, limit: int
-) -> Sequence[SqlRow[Any]]:
+) -> Sequence[SqlRow]:
     """Runs, newest first."""
     return await tx.rows(PAGE, integration_id=integration_id, state=state, kind=kind, before=before, limit=limit)
 
 
-async def one(tx: Tx, run_id: UUID) -> SqlRow[Any] | None:
+async def one(tx: Tx, run_id: UUID) -> SqlRow | None:
     """One run."""
     rows = await tx.rows(SHOW, run_id=run_id)
     return rows[0] if rows else None
 
 
-async def errors(tx: Tx, run_id: UUID) -> Sequence[SqlRow[Any]]:
+async def errors(tx: Tx, run_id: UUID) -> Sequence[SqlRow]:
     """What a run could not take."""
     return await tx.rows(ERRORS, run_id=run_id, limit=KEPT_ERRORS)
