@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -187,8 +187,11 @@ class Usage:
 
 
 def _cpu_seconds(root: psutil.Process) -> float:
-    """With all that it started, whatever has ended included."""
-    times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+    """With all that it started, whatever has ended included: its parent counts it."""
+    times = [root.cpu_times()]
+    for process in root.children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            times.append(process.cpu_times())
     return float(sum(t.user + t.system + t.children_user + t.children_system for t in times))
 
 

@@ -1,5 +1,7 @@
 """The three tables of integrations and runs that a service with runs has in its own schema."""
 
+from typing import TYPE_CHECKING
+
 from sqlalchemy import (
     Boolean,
     CheckConstraint,
@@ -16,7 +18,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
-from crossdock.storage.migrations import Migration
+if TYPE_CHECKING:  # Alembic weighs 15 MB, and a running service has no use for it
+    from crossdock.storage.migrations import Migration
 
 
 def run_tables(metadata: MetaData) -> None:
@@ -90,7 +93,7 @@ def run_tables(metadata: MetaData) -> None:
     )
 
 
-def create_run_tables(op: Migration, schema: str) -> None:
+def create_run_tables(op: "Migration", schema: str) -> None:
     """For a service's migration: integration, run, run_error."""
     metadata = MetaData(schema=schema)
     run_tables(metadata)
