@@ -50,8 +50,10 @@ async def rows(database: Database, statement: str) -> Sequence[Row]:
 
 
 async def test_what_waits_together_is_committed_together(intake: GroupCommit) -> None:
+    first, *others = deliveries(150)
+    await intake.store(*first)  # a new connection asks Postgres for its types
     with statements_to(intake._database) as statements:
-        await asyncio.gather(*(intake.store(*one) for one in deliveries(150)))
+        await asyncio.gather(*(intake.store(*one) for one in others))
     assert len(statements) == 1
     assert len(await rows(intake._database, "SELECT id FROM delivery")) == 150
 
