@@ -138,12 +138,15 @@ async def growth(system: System, size: Size, report: Report) -> None:
     """Part (d): the chain with years of orders stored, against the same chain with none."""
     hub = await chain.open_hub(system)
     await chain.warm_up(system, hub)
-    console.print("growth: with no orders stored …", highlight=False)
-    empty = await lasting.throughput(system, hub)
+    empty, full = [], []
+    async for one in lasting.throughput(system, hub):
+        empty.append(one)
+        console.print(f"growth: {one.per_second:.0f} a second with no orders stored", highlight=False)
     console.print(f"growth: storing {size.stored:,} orders …", highlight=False)
     await lasting.store(system, hub, size.stored)
-    console.print("growth: with them stored …", highlight=False)
-    full = await lasting.throughput(system, hub)
+    async for one in lasting.throughput(system, hub):
+        full.append(one)
+        console.print(f"growth: {one.per_second:.0f} a second with them stored", highlight=False)
     for name, told in (("none", empty), (f"{size.stored:,}", full)):
         for one in told:
             report.keep(f"chain with {name} stored", one)
