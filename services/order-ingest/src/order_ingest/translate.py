@@ -3,7 +3,14 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from crossdock.channels.model import CanonicalOrder, CanonicalRecipient, CanonicalRouting
+from crossdock.channels.model import (
+    CanonicalLine,
+    CanonicalOrder,
+    CanonicalRecipient,
+    CanonicalRefund,
+    CanonicalRouting,
+    Totals,
+)
 from crossdock.channels.protocols import OrderRef
 from crossdock.contracts import holds as catalogue
 from crossdock.contracts import order_ingest as told
@@ -55,57 +62,60 @@ def arrival_of(order: CanonicalOrder) -> Arrival:
             addressed=address is not None and bool(any(address.street) or address.city or address.postcode),
             total=totals.total,
             currency=totals.currency,
-            lines=tuple(
-                Line(
-                    line.line_id,
-                    line.position,
-                    line.listing_id,
-                    line.sku,
-                    line.title,
-                    line.quantity,
-                    line.kept,
-                    line.requires_shipping,
-                    line.unit_price,
-                    line.discount,
-                    line.tax,
-                    line.bundle,
-                )
-                for line in order.lines
-            ),
+            lines=tuple(map(_line, order.lines)),
             financial_status=order.financial_status,
             fulfillment_status=order.fulfillment_status,
             routing=None if order.routing is None else routing_of(order.routing),
-            totals={
-                "currency": totals.currency,
-                "lines": str(totals.lines),
-                "discounts": str(totals.discounts),
-                "tax": str(totals.tax),
-                "taxes_included": totals.taxes_included,
-                "shipping": str(totals.shipping),
-                "tips": str(totals.tips),
-                "duties": str(totals.duties),
-                "total": str(totals.total),
-                "difference": str(totals.difference),
-                "difference_reason": totals.difference_reason,
-            },
+            totals=_totals(totals),
             ship_by=order.ship_by,
             deliver_by=order.deliver_by,
             service=order.service,
         ),
         fulfilled={line.line_id: line.fulfilled for line in order.lines if line.fulfilled},
-        refunds=tuple(
-            Refund(
-                r.refund_id,
-                tuple((line.line_id, line.quantity, line.restock) for line in r.lines if line.shipped),
-                sum(line.quantity for line in r.lines if not line.shipped),
-                r.paid_back,
-                r.worth,
-            )
-            for r in order.refunds
-        ),
+        refunds=tuple(map(_refund, order.refunds)),
         recipient=recipient_document(order.recipient),
         services={"code": order.service_code, "source": order.service_source},
     )
+
+
+def _line(line: CanonicalLine) -> Line:
+    return Line(
+        line.line_id,
+        line.position,
+        line.listing_id,
+        line.sku,
+        line.title,
+        line.quantity,
+        line.kept,
+        line.requires_shipping,
+        line.unit_price,
+        line.discount,
+        line.tax,
+        line.bundle,
+    )
+
+
+def _totals(totals: Totals) -> dict[str, Any]:
+    """Amounts as texts, as they are stored and shown."""
+    return {
+        "currency": totals.currency,
+        "lines": str(totals.lines),
+        "discounts": str(totals.discounts),
+        "tax": str(totals.tax),
+        "taxes_included": totals.taxes_included,
+        "shipping": str(totals.shipping),
+        "tips": str(totals.tips),
+        "duties": str(totals.duties),
+        "total": str(totals.total),
+        "difference": str(totals.difference),
+        "difference_reason": totals.difference_reason,
+    }
+
+
+def _refund(refund: CanonicalRefund) -> Refund:
+    shipped = tuple((line.line_id, line.quantity, line.restock) for line in refund.lines if line.shipped)
+    unshipped = sum(line.quantity for line in refund.lines if not line.shipped)
+    return Refund(refund.refund_id, shipped, unshipped, refund.paid_back, refund.worth)
 
 
 def routing_of(routing: CanonicalRouting) -> Routing:
