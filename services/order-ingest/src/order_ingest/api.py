@@ -7,18 +7,14 @@ from fastapi import APIRouter, Depends, Query
 
 from crossdock.channels.protocols import OrderFeed
 from crossdock.channels.registry import can
-from crossdock.contracts.base import utc_now
-from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, service_guard
-from crossdock.service.errors import Problem, not_found
+from crossdock.service.errors import not_found
 from crossdock.service.runs import api as runs_api
 from crossdock.service.tokens import needs_people
 from order_ingest import backlog_api, decisions, golive, lists, policies, privacy_api, sheets, typed
-from order_ingest.book import Book, Cause
-from order_ingest.domain import rulings
 from order_ingest.reference import order_id_of
 from order_ingest.runs import RUNS
-from order_ingest.store import feeds, orders, pages
+from order_ingest.store import feeds, pages
 from order_ingest.views import order_view, timeline_view
 
 TIMELINE_PAGE = 1000
@@ -70,20 +66,6 @@ def router(context: Context) -> APIRouter:
             raise not_found("recipient of order", order_id)
         return {"order_id": order_id, "recipient_version": row.recipient_version, "recipient": row.recipient}
 
-    @routes.post("/orders/{reference}/retry")
-    async def retry(reference: str) -> dict[str, Any]:
-        """Answer the newest rejection, so that the destination is asked again."""
-        async with context.transaction() as tx:
-            return await answer_rejection(tx, await order_id_of(tx, reference))
-
-    @routes.post("/orders/{reference}/cancel")
-    async def cancel(reference: str) -> dict[str, Any]:
-        """Cancel an order that people gave; one from a store is cancelled there."""
-        async with context.transaction() as tx:
-            order_id = await order_id_of(tx, reference)
-            await typed.cancel(tx, order_id)
-        return {"order_id": order_id, "cancelled": True}
-
     @routes.get("/feeds")
     async def list_feeds() -> dict[str, Any]:
         """How far each channel's list of changes was read, and what went wrong at the last poll."""
@@ -94,22 +76,3 @@ def router(context: Context) -> APIRouter:
     routes.include_router(sheets.router(context))
     routes.include_router(typed.router(context))
     return routes
-
-
-async def answer_rejection(tx: Tx, order_id: UUID) -> dict[str, Any]:
-    """Answer the newest rejected revision of an order. Raises Problem: 404, or 409 when nothing waits for an answer."""
-    rows = await orders.lock_by_ids(tx, [order_id])
-    if order_id not in rows:
-        raise not_found("order", order_id)
-    step = rulings.answer_rejection(rows[order_id].order)
-    if not step.taken:
-        raise Problem(
-            409,
-            "nothing_to_retry",
-            "No request of this order was rejected without an answer.",
-            "Look at its holds: crossdock order show.",
-        )
-    book = Book(tx, rows.values())
-    book.take(order_id, step, Cause(utc_now(), "operator"))
-    await book.save(whole=False)
-    return {"order_id": order_id, "answered_revision": step.order.answered}

@@ -1,4 +1,5 @@
-"""What a person decides about one order, over HTTP: brought in although the policy rejects it, or approved."""
+"""What a person decides about one order, over HTTP: brought in although the policy rejects it, approved, or
+asked of its destination again."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,6 +27,12 @@ Decide = Callable[[Order, Snapshot, Recipient | None], Step]
 def router(context: Context) -> APIRouter:
     """The routes."""
     routes = APIRouter(dependencies=[service_guard(context, "order-ingest")], tags=["orders"])
+
+    @routes.post("/orders/{reference}/retry")
+    async def retry(reference: str) -> dict[str, Any]:
+        """Answer the newest rejection, so that the destination is asked again."""
+        async with context.transaction() as tx:
+            return await answer_rejection(tx, await order_id_of(tx, reference))
 
     @routes.post("/orders/{reference}/bring-in")
     async def bring_in(reference: str, actor: Actor) -> dict[str, Any]:
@@ -71,3 +78,22 @@ async def decide(tx: Tx, order_id: UUID, step_of: Decide, actor: str, nothing: P
     book.take(order_id, step, cause)
     await book.save(whole=True)
     return {"order_id": order_id, "status": status(step.order)}
+
+
+async def answer_rejection(tx: Tx, order_id: UUID) -> dict[str, Any]:
+    """Answer the newest rejected revision of an order. Raises Problem: 404, or 409 when nothing waits for an answer."""
+    rows = await orders.lock_by_ids(tx, [order_id])
+    if order_id not in rows:
+        raise not_found("order", order_id)
+    step = rulings.answer_rejection(rows[order_id].order)
+    if not step.taken:
+        raise Problem(
+            409,
+            "nothing_to_retry",
+            "No request of this order was rejected without an answer.",
+            "Look at its holds: crossdock order show.",
+        )
+    book = Book(tx, rows.values())
+    book.take(order_id, step, Cause(utc_now(), "operator"))
+    await book.save(whole=False)
+    return {"order_id": order_id, "answered_revision": step.order.answered}

@@ -25,6 +25,7 @@ from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.imports import ATTEMPTS, word_of
 from order_ingest.intake import take
+from order_ingest.reference import order_id_of
 from order_ingest.sheets import manual_channel
 from order_ingest.store import imports, orders, pages
 
@@ -66,6 +67,14 @@ def router(context: Context) -> APIRouter:
         assert found is not None, "it was stored just now, and orders are never deleted"
         row, status = found
         return {"order_id": order_id, "number": row.source and row.source.number, "status": status}
+
+    @routes.post("/orders/{reference}/cancel")
+    async def cancel_given(reference: str) -> dict[str, Any]:
+        """Cancel an order that people gave; one from a store is cancelled there."""
+        async with context.transaction() as tx:
+            order_id = await order_id_of(tx, reference)
+            await cancel(tx, order_id)
+        return {"order_id": order_id, "cancelled": True}
 
     return routes
 

@@ -11,9 +11,9 @@ from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, Worker
 from order_ingest.asking import Answer, ask
 from order_ingest.book import Book, Cause
-from order_ingest.domain import fold, steps
+from order_ingest.domain import fold
 from order_ingest.domain.order import Arrival
-from order_ingest.domain.steps import Step
+from order_ingest.domain.steps import Note, Step
 from order_ingest.imports import advance, sweep
 from order_ingest.intake import govern, terms
 from order_ingest.privacy import redact, retain, search_messages
@@ -85,7 +85,7 @@ def _step(row: Row, book: Book, wanted: Refetch, answer: Answer) -> Step:
     step = fold.take_answer(row.order, row.source, book.recipients.get(wanted.order_id), arrival)
     if arrival is None and not step.order.refetching:
         log.warning("order %s was not read again: %s", wanted.order_id, answer or "its channel does not know it")
-        unread = steps.Note("never_read" if row.source is None else "unread")
+        unread = Note("never_read" if row.source is None else "unread")
         return step._replace(notes=(*step.notes, unread))
     return step
 
