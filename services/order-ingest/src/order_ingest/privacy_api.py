@@ -10,6 +10,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import BaseModel, Field
 
 from crossdock.messaging.envelope import new_id
+from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context
 from crossdock.service.errors import Problem, not_found
 from crossdock.service.tokens import actor_of, needs_admin
@@ -42,27 +43,8 @@ def router(context: Context) -> APIRouter:
     @routes.post("/requests", status_code=202)
     async def ask(new: NewRequest, request: Request) -> dict[str, Any]:
         """Ask for an export of, or the redaction of, a customer's personal data."""
-        query = email_query(new.email) or phone_query(new.phone)
-        if not (new.external_ids or new.order_ids or query):
-            sentence = "The request names nobody."
-            raise Problem(422, "nobody", sentence, "Give external_ids, order_ids, an email or a phone of 5 digits.")
-        request_id = new_id()
         async with context.transaction() as tx:
-            # Before people are looked up: what of a file is an order by now is found, the rest becomes none.
-            files = await end_files(tx, new.channel) if new.kind != "export" else 0
-            found = await privacy.of_people(tx, {request_id: (new.channel, query)})
-            asked = Asked(
-                request_id=request_id,
-                channel_id=new.channel,
-                kind=new.kind,
-                source="operator",
-                asked_by=actor_of(request),
-                external_ids=new.external_ids,
-                order_ids=(*new.order_ids, *found[request_id]),
-                files_ended=files,
-            )
-            await privacy.add(tx, [asked])
-            return await _shown(tx, request_id)
+            return await _shown(tx, await _remember(tx, new, actor_of(request)))
 
     @routes.get("/requests")
     async def list_requests(
@@ -99,6 +81,30 @@ def router(context: Context) -> APIRouter:
     return routes
 
 
+async def _remember(tx: Tx, new: NewRequest, asked_by: str) -> UUID:
+    """Keep what somebody asks; its id. Raises Problem (422) when it names nobody."""
+    query = email_query(new.email) or phone_query(new.phone)
+    if not (new.external_ids or new.order_ids or query):
+        sentence = "The request names nobody."
+        raise Problem(422, "nobody", sentence, "Give external_ids, order_ids, an email or a phone of 5 digits.")
+    request_id = new_id()
+    # Before people are looked up: what of a file is an order by now is found, the rest becomes none.
+    files = await end_files(tx, new.channel) if new.kind != "export" else 0
+    found = await privacy.of_people(tx, {request_id: (new.channel, query)})
+    asked = Asked(
+        request_id=request_id,
+        channel_id=new.channel,
+        kind=new.kind,
+        source="operator",
+        asked_by=asked_by,
+        external_ids=new.external_ids,
+        order_ids=(*new.order_ids, *found[request_id]),
+        files_ended=files,
+    )
+    await privacy.add(tx, [asked])
+    return request_id
+
+
 async def _export(context: Context, request_id: UUID) -> AsyncIterator[bytes]:
     yield b'{"request_id":' + orjson.dumps(request_id) + b',"orders":['
     after, comma = privacy.FIRST, b""
@@ -114,7 +120,7 @@ async def _export(context: Context, request_id: UUID) -> AsyncIterator[bytes]:
     yield b"]}"
 
 
-async def _shown(tx: Any, request_id: UUID) -> dict[str, Any]:
+async def _shown(tx: Tx, request_id: UUID) -> dict[str, Any]:
     row = await privacy.one(tx, request_id)
     if row is None:
         raise not_found("privacy request", request_id)
