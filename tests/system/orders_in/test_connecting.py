@@ -57,6 +57,38 @@ def test_an_approved_store_is_only_observed_until_it_goes_live_with_the_orders_t
     store.ends(theirs, "shipped")
 
 
+def test_a_store_that_uninstalls_the_app_is_disconnected_and_approving_again_connects_the_same_channel(
+    hub: Hub,
+) -> None:
+    """Fails where an uninstall goes unheard, a second approval makes a second channel, or it forgets its orders."""
+    warehouse, store = hub.warehouse(), hub.store("Leaves")
+    approve(hub, store)
+    hub.call("PATCH", f"/v1/channels/{store.channel_id}", {"settings": {"destination": warehouse.channel_id}})
+    hub.take_live(store.channel_id)
+    eventually(lambda: subscriptions(store) >= {"ORDERS_CREATE", "PRODUCTS_CREATE", "APP_UNINSTALLED"})
+    store.product("LEAVING", 10)
+    before = store.sell(line("LEAVING"))
+    store.ends(before, "shipped")
+    store.told(before)
+    channel = store.channel_id
+
+    store.control("POST", "/uninstall")
+    eventually(lambda: hub.get(f"/v1/channels/{channel}")["state"] == "disconnected")
+    unheard = store.sell(line("LEAVING", 2))
+    approve(hub, store)
+    assert store.channel_id == channel
+    eventually(lambda: subscriptions(store) >= {"ORDERS_CREATE", "PRODUCTS_CREATE", "APP_UNINSTALLED"})
+    again = store.sell(line("LEAVING", 3))
+    assert store.ends(again, "on_hold")["holds"], "it observes again: nobody said yet what becomes ours"
+    assert warehouse.asked(again["name"]) == []
+    hub.take_live(channel)
+    store.ends(again, "shipped")
+    hub.crossdock("integration", "start", f"{store.name}/orders")
+    store.ends(unheard, "shipped")
+    assert store.ends(before, "shipped")["order_version"]
+    assert hub.stock("LEAVING") == (4, 0)
+
+
 def test_a_reset_makes_lost_subscriptions_anew_and_finds_what_they_missed_and_changes_nothing_else(hub: Hub) -> None:
     """Fails where a reset reads nothing again, subscribes twice, or takes known orders as changed."""
     warehouse = hub.warehouse()

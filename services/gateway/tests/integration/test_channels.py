@@ -103,17 +103,21 @@ async def test_an_observed_channel_of_orders_is_not_set_live_and_a_destination_m
 
 
 async def test_a_shop_is_connected_once_and_comes_back_under_its_id(gateway: Any) -> None:
-    channel = await gateway.connect()
-    again = {"kind": "shopify", "name": "Again", "shop": "Test-Shop.myshopify.com"}
+    channel = await gateway.connect(settings={"destination": "Depot", "buffer": 2})
+    again = {"kind": "shopify", "name": "Again", "shop": "Test-Shop.myshopify.com", "settings": {"buffer": 3}}
     assert (await gateway.client.post("/v1/channels", json=again)).status_code == 409
 
     assert (await gateway.client.delete(f"/v1/channels/{channel['id']}")).status_code == 200
     assert (await gateway.client.delete(f"/v1/channels/{channel['id']}")).status_code == 409
     [kept] = await gateway.rows("SELECT kind, expires_at - now() AS life FROM credential")
     assert (kept["kind"], kept["life"] < timedelta(days=31)) == ("webhook_secret", True)
+    # A service of ours that could not be ended there is not ours any more.
+    ours = "UPDATE channel SET settings = settings || '{\"fulfillment_service\" : {}}' RETURNING id"
+    await gateway.rows(ours)
     back = await gateway.client.post("/v1/channels", json=again)
 
     assert (back.status_code, back.json()["id"], back.json()["version"]) == (201, channel["id"], 3)
+    assert back.json()["settings"] == {"destination": "Depot", "buffer": 3}
     gone = ChannelDisconnected.model_validate((await gateway.published())[1])
     assert (str(gone.channel_id), gone.channel_version) == (channel["id"], 2)
 

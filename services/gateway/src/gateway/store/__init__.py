@@ -11,7 +11,7 @@ from crossdock.messaging import outbox
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import Row, columns
-from gateway.domain.channels import Channel
+from gateway.domain.channels import SERVICE, Channel
 from gateway.domain.deliveries import Delivery
 from gateway.sealing import Sealed
 
@@ -57,7 +57,8 @@ CONNECT = text(f"""
     INSERT INTO channel ({CHANNEL_COLUMNS})
     VALUES (:id, :kind, :name, :mode, :shop, :base_url, :settings, 1, 'connected', 0, :now, :now)
     ON CONFLICT (kind, shop) DO UPDATE
-        SET name = excluded.name, mode = excluded.mode, base_url = excluded.base_url, settings = excluded.settings,
+        SET name = excluded.name, mode = excluded.mode, base_url = excluded.base_url,
+            settings = (channel.settings - '{SERVICE}') || excluded.settings,
             version = channel.version + 1, state = 'connected', changed_at = excluded.changed_at
         WHERE channel.state = 'disconnected'
     RETURNING id
