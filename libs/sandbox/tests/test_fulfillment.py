@@ -149,6 +149,20 @@ def test_edits_and_refunds_change_what_remains_to_be_shipped(shop: Sandbox) -> N
     assert (line["quantity"], line["current_quantity"], line["fulfillable_quantity"]) == (5, 4, 3)
 
 
+def test_an_added_line_is_work_to_do_and_waits_to_be_paid(shop: Sandbox) -> None:
+    order = shop.order({"sku": "SHIRT-M", "quantity": 1})
+    path = f"shopify/{shop.shop}/orders/1001"
+    shop.product("CAP")
+    body = shop.control(f"{path}/edit", {"add": [{"sku": "CAP", "quantity": 2}]})
+    assert [(line["sku"], line["current_quantity"]) for line in body["line_items"]] == [("SHIRT-M", 1), ("CAP", 2)]
+    assert body["financial_status"] == "partially_paid"
+    left = [
+        one["lineItems"]["nodes"][0]["remainingQuantity"] for one in work(shop, order)["fulfillmentOrders"]["nodes"]
+    ]
+    assert left == [1, 2]
+    assert shop.control(f"{path}/pay", {})["financial_status"] == "paid"
+
+
 def test_moved_work_has_new_ids_and_the_old_ones_are_closed(shop: Sandbox) -> None:
     order = shop.order({"sku": "SHIRT-M", "quantity": 3})
     (old,) = work(shop, order)["fulfillmentOrders"]["nodes"]

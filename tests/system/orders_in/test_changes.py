@@ -1,6 +1,7 @@
 """What changes after an order came in: edits, cancellations and refunds, before and after the warehouse has it."""
 
 import time
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -130,6 +131,42 @@ def test_each_kind_of_refund_is_told_as_what_it_is_and_moves_stock_once(hub: Hub
         assert seen["status"] == "shipped"
         assert sum("Refund" in said for said in story(seen)) == 1
     assert hub.stock("BACK") == (14, 0)
+
+
+def test_an_exchange_takes_goods_back_and_ships_the_new_ones(hub: Hub) -> None:
+    """Fails where added lines are not asked for, what shipped before is asked for again, or stock moves twice."""
+    store, warehouse = opened(hub, "Swaps", "SMALL")
+    store.product("LARGE", 10)
+    late, early = store.sell(line("SMALL", 2)), store.sell(line("SMALL", 2))
+    shipped(store, warehouse, late)
+    store.ends(early, "outstanding")
+    warehouse.takes(early["name"])
+    for order, kind in ((late, "return"), (early, "cancel")):
+        store.act(order, "edit", add=[line("LARGE")])
+        back = {"line": "SMALL", "quantity": 1, "restock_type": kind}
+        store.act(order, "refund", lines=[back], amount="0")
+    says(store, late, "came back for other goods")
+    eventually(lambda: still_asked(warehouse, late) == {"SMALL": 2, "LARGE": 1})
+    eventually(lambda: still_asked(warehouse, early) == {"SMALL": 1, "LARGE": 1})
+    eventually(lambda: (hub.stock("SMALL"), hub.stock("LARGE")) == ((9, 1), (10, 2)))
+
+    for order in (late, early):
+        for request in warehouse.asked(order["name"]):
+            if request["state"] == "accepted" and not request["shipments"]:
+                warehouse.ship(request)
+        store.ends(order, "shipped")
+    assert (hub.stock("SMALL"), hub.stock("LARGE")) == ((8, 0), (8, 0))
+    assert [move for move in hub.ledger("SMALL") if move[0] == "returned"] == [("returned", 1)]
+
+
+def still_asked(warehouse: Warehouse, order: dict[str, Any]) -> dict[str, int]:
+    """Units by SKU in the requests for an order that were not stopped."""
+    units: Counter[str] = Counter()
+    for request in warehouse.asked(order["name"]):
+        if request["state"] == "accepted":
+            for one in request["lines"]:
+                units[one["sku"]] += one["quantity"] - one["cancelled"]
+    return dict(units)
 
 
 def test_a_new_address_reaches_the_warehouse_before_the_parcel_does(hub: Hub) -> None:

@@ -12,9 +12,9 @@ from sandbox.clock import utc_now
 from sandbox.control import Body
 from sandbox.control_shopify import store_in
 from sandbox.shopify import actions, catalog_payloads, fulfilling, payloads, stock
-from sandbox.shopify.build import Unknown, location_id, order_of, product_of
+from sandbox.shopify.build import Unknown, line_of, location_id, order_of, product_of
 from sandbox.shopify.bulk import Archive
-from sandbox.shopify.describe import OrderDescription, ProductDescription
+from sandbox.shopify.describe import LineDescription, OrderDescription, ProductDescription
 from sandbox.shopify.mutations import tracking_of
 from sandbox.shopify.state import Fulfillment, Order, Store
 from sandbox.shopify.webhooks import Event
@@ -42,9 +42,10 @@ class CancelBody(WebhooksBody):
 
 
 class EditBody(WebhooksBody):
-    """What shall be left: units by line id, or by SKU."""
+    """What shall be left: units by line id, or by SKU; and lines that are added."""
 
-    quantities: dict[str, int]
+    quantities: dict[str, int] = Field(default_factory=dict)
+    add: list[LineDescription] = Field(default_factory=list)
 
 
 class RefundLine(Body):
@@ -241,7 +242,10 @@ def _change_routes(world: World, router: APIRouter) -> None:
         order = order_in(store, which)
         wanted = {line_in(order, line): count for line, count in body.quantities.items()}
         try:
-            actions.edit(world, store, order, wanted, body.webhooks)
+            added = [line_of(store, one, order.currencies) for one in body.add]
+            actions.edit(world, store, order, wanted, body.webhooks, added)
+        except Unknown as unknown:
+            raise HTTPException(404, str(unknown)) from None
         except actions.Refused as refusal:
             raise HTTPException(409, str(refusal)) from None
         return payloads.order(store, order)

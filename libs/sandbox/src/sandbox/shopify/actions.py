@@ -6,7 +6,7 @@ from sandbox.clock import utc_now
 from sandbox.shopify import catalog_payloads, payloads, stock
 from sandbox.shopify.build import received
 from sandbox.shopify.money import Bag
-from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Order, Product, Refund, Store, second
+from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Line, Order, Product, Refund, Store, second
 from sandbox.shopify.totals import totals
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World
@@ -116,10 +116,19 @@ def cancel(
 
 
 def edit(
-    world: World, store: Store, order: Order, quantities: dict[int, int], webhooks: list[str] | None = None
+    world: World,
+    store: Store,
+    order: Order,
+    quantities: dict[int, int],
+    webhooks: list[str] | None = None,
+    added: Iterable[Line] = (),
 ) -> None:
-    """Set what is left of lines (line id to quantity). Raises: Refused, KeyError."""
+    """Set what is left of lines (line id to quantity), and add lines: a paid order is paid in part until somebody pays
+    for what they cost. Raises: Refused, KeyError."""
     changes = {}
+    for line in added:
+        _add(world, store, order, line, silent=webhooks == [])
+        changes[line.id] = line.quantity
     for line_id, wanted in quantities.items():
         line = order.line(line_id)
         if wanted < line.fulfilled:
@@ -136,6 +145,14 @@ def edit(
         body = payloads.order_edited(store, order, store.ids.next(), changes)
         Event(world, store, utc_now()).emit("orders/edited", body, order.name)
     tell(world, store, order, [topic for topic in topics if topic != "orders/edited"])
+
+
+def _add(world: World, store: Store, order: Order, line: Line, silent: bool) -> None:
+    order.lines.append(line)
+    adjust(store, order, line.id, line.quantity)
+    stock.move(world, store, order, line, available=-line.quantity, silent=silent)
+    if totals(order).outstanding.shop > 0 and order.financial_status in ("PAID", "PARTIALLY_REFUNDED"):
+        order.financial_status = "PARTIALLY_PAID"
 
 
 def refund(
