@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, line, sentences
 
 NEXT_SECOND = 1.1
@@ -28,6 +29,32 @@ def test_a_line_without_a_sku_waits_until_a_person_says_what_it_is(hub: Hub) -> 
     store.ends(order, "shipped")
     assert sum(sum(one.values()) for one in warehouse.units(order["name"])) == 5
     assert hub.stock("NAMED") == (5, 0)
+
+
+def test_a_sku_that_was_doubled_when_the_order_was_placed_waits_for_a_person_who_maps_it(hub: Hub) -> None:
+    """Fails where one of two listings is taken by guess, or is taken once the other is gone: who knows what sold?"""
+    warehouse = hub.warehouse()
+    store = hub.store("Twins").connect(warehouse)
+    sold_one = store.product("TWIN", 10)
+    other = store.product("TWIN")
+    order = store.sell({"variant_id": sold_one["variants"][0]["id"], "quantity": 3})
+    told = "Line 1 (TWIN / TWIN): 2 listings carried SKU TWIN when the order was placed"
+    assert sentences(store.ends(order, "on_hold")) == [told]
+
+    time.sleep(NEXT_SECOND)
+    variant = {"id": other["variants"][0]["id"], "sku": "OTHER-TWIN"}
+    store.control("POST", "/products", {"id": other["id"], "title": "TWIN", "variants": [variant]})
+    about = {"channel": store.channel_id}
+    eventually(lambda: [len(hub.get("/v1/listings", sku=sku, **about)) for sku in ("TWIN", "OTHER-TWIN")] == [1, 1])
+    new = store.sell(line("TWIN"))
+    store.ends(new, "shipped")  # so the order that was doubled has been judged again, too
+    seen = store.ends(order, "on_hold")
+    assert (sentences(seen), warehouse.asked(order["name"])) == ([told], [])
+
+    hub.crossdock("mapping", "set", store.channel_id, str(sold_one["variants"][0]["id"]), "TWIN")
+    store.ends(order, "shipped")
+    assert warehouse.units(order["name"]) == [{"TWIN": 3}]
+    assert hub.stock("TWIN") == (6, 0)
 
 
 def test_a_line_whose_listing_comes_later_goes_on_by_itself(hub: Hub) -> None:

@@ -1,5 +1,8 @@
 """Runs on a schedule: once across replicas, across deaths, and what no webhook told is found."""
 
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from operator import itemgetter
 from typing import Any
 
 import pytest
@@ -42,6 +45,44 @@ def test_the_daily_refetch_finds_a_change_that_nobody_told(hub: Hub) -> None:
     seen = store.ends(changed, "outstanding")
     assert "Line 1 (NIGHTLY) was lowered from 3 to 1 unit" in story(seen)
     assert store.ends(same, "outstanding")["order_version"] == version
+
+
+def test_two_replicas_run_each_slot_once_and_one_goes_on_without_the_other(hub: Hub) -> None:
+    """Fails where a run is turned by whoever sees it (each would read the orders again), a slot is queued by both, or
+    the schedule belongs to one process."""
+    warehouse = hub.warehouse()
+    store = hub.store("Replicas").connect(warehouse)
+    store.product("REPLICA", 10)
+    for order in [store.sell(line("REPLICA")) for _ in range(3)]:
+        store.ends(order, "shipped")
+        store.told(order)
+
+    def ended(since: datetime) -> list[dict[str, Any]]:
+        """The runs of slots after a time that are over, oldest first."""
+        found = [one for one in runs(hub, store, "orders") if one["ended_at"] and one["cause"] == "schedule"]
+        found = [one for one in found if datetime.fromisoformat(one["scheduled_at"]) > since]
+        return sorted(found, key=itemgetter("scheduled_at"))
+
+    def polls() -> int:
+        """Every call that the store answered; beside polls there are next to none."""
+        return int(store.control("GET", "")["spent"]["answered"])
+
+    with hub.system.one_more("order-ingest"):
+        began, before = datetime.now(UTC), polls()
+        hub.crossdock("integration", "set", f"{store.name}/orders", "--every", "1")
+        eventually(lambda: len(ended(began)) >= 6)
+        hub.system.kill("order-ingest", hold=True)
+        alone = datetime.now(UTC)
+        hub.system.release("order-ingest")
+        hub.system.wait_ready("order-ingest")
+        eventually(lambda: len(ended(alone)) >= 3)
+        hub.crossdock("integration", "set", f"{store.name}/orders", "--disable")
+        over, after = ended(began), polls()
+    slots = [datetime.fromisoformat(one["scheduled_at"]) for one in over]
+    assert len(set(slots)) == len(slots)
+    assert all((later - slot) % timedelta(seconds=1) == timedelta(0) for slot, later in pairwise(slots))
+    assert {(one["state"], one["imported"], one["changed"]) for one in over} <= {("finished", 0, 0), ("stopped", 0, 0)}
+    assert after - before < 1.5 * len(over), f"{after - before} calls for {len(over)} runs"
 
 
 def test_a_backlog_that_dies_with_its_process_goes_on_and_brings_each_order_in_once(hub: Hub) -> None:
