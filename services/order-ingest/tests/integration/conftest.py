@@ -9,6 +9,7 @@ import httpx
 import pytest
 import uvicorn
 from fastapi import FastAPI
+from polling_examples import connected
 
 from crossdock.channels import http
 from crossdock.service import tokens
@@ -63,6 +64,14 @@ def sandbox(sandbox_url: str, gateway: Gateway) -> Iterator[Sandbox]:
         gateway.base_url = f"{sandbox_url}/shopify/{running.shop}"
         yield running
         running.control("reset")
+
+
+@pytest.fixture
+async def shop(bench: HandlerBench, sandbox: Sandbox) -> Sandbox:
+    """A store with a product, connected an hour ago, that sends no webhooks."""
+    await bench.handle("learn_channels", [connected()])
+    sandbox.product("SHIRT")
+    return sandbox
 
 
 @pytest.fixture
