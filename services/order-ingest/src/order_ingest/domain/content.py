@@ -59,15 +59,6 @@ def promising(source: Snapshot, policy: Policy) -> Snapshot:
     return replace(source, ship_by=ship_by or source.ship_by, deliver_by=deliver_by or source.deliver_by)
 
 
-def tells_more(old: Snapshot, new: Snapshot) -> bool:
-    """Whether the new state promises, or names as a bundle, what the old one is silent of."""
-    named = {line.line_id for line in old.lines if line.bundle}
-    if any(line.bundle and line.line_id not in named for line in new.lines):
-        return True
-    pairs = ((old.ship_by, new.ship_by), (old.deliver_by, new.deliver_by), (old.service, new.service))
-    return any(told and not kept for kept, told in pairs)
-
-
 def promises_else(old: Snapshot, new: Snapshot) -> bool:
     """Whether two states promise other dates. Where routes are known, they alone say which dates are ours."""
     pairs = ((old.ship_by, new.ship_by), (old.deliver_by, new.deliver_by))

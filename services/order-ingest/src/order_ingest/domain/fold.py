@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from order_ingest.domain.changes import Change, changes_of, details_of, moved, refunds_to_tell
-from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promising, tells_more
+from order_ingest.domain.content import content_of, keeping, meaning_of, promises_else, promising
 from order_ingest.domain.judging import judged, marked, too_early
 from order_ingest.domain.order import Arrival, Order, Recipient, Refund, Snapshot
 from order_ingest.domain.policy import TITLE, mapped
@@ -44,7 +44,8 @@ def _compare(order: Order, old: Snapshot | None, known: Recipient | None, new: A
         return Step(order)
     same = new.recipient == known and meaning_of(new.snapshot) == meaning_of(old)
     if same and not refunds_to_tell(order, new.refunds):
-        if tells_more(old, new.snapshot):  # a read tells what the webhook of the same change is silent of
+        news = details_of(old, new.snapshot)
+        if any(detail.after and not detail.before for detail in news):  # of which the webhook of the change is silent
             return _adopt(order, order, old, known, new)
         if not promises_else(old, new.snapshot):
             return Step(order)
