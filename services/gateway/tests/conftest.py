@@ -191,6 +191,8 @@ async def run_gateway(database: TestDatabase, *, wait_for: str = "/readyz", **se
     ) as client:
         try:
             await come_true(lambda: answers(client, wait_for, 200))
+            if wait_for == "/readyz":  # a worker stores the first API key, perhaps a moment after that
+                await come_true(lambda: answers(client, "/v1/channels", 200))
             yield Running(process, client, url)
         finally:
             process._stopping.set()
