@@ -12,6 +12,7 @@ import psutil
 from sqlalchemy import text
 
 from crossdock.channels.addresses import allow_private
+from crossdock.channels.http import close_client
 from crossdock.channels.protocols import ChannelAccess
 from crossdock.service.app import Context
 from crossdock.service.health import Health
@@ -59,6 +60,7 @@ async def main(database_url: str, store_url: str) -> None:
             told = time.monotonic()
             sys.stdout.write(f"{seen} {psutil.Process().memory_info().rss // 1024}\n")
             sys.stdout.flush()
+    await close_client()
     await database.close()
 
 
