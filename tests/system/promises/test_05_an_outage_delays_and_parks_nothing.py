@@ -29,6 +29,9 @@ from crossdock.testing.world import World
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
 OUTAGE_SECONDS = 5.0
+CUTS = 20
+"""Connections to each server that are cut at least: about four of each service."""
+
 ATTEMPTS = """
     SELECT count(*) FROM inventory.scheduled
     UNION ALL SELECT count(*) FROM inventory.parked_message WHERE state = 'parked'
@@ -54,13 +57,11 @@ def test_a_server_that_crashes_and_stays_away_for_a_while(world: World, server: 
 def test_every_connection_is_cut_again_and_again(world: World) -> None:
     with world.selling(160, per_second=20) as traffic:
         ended = closed = 0
-        for _ in range(4):
+        while min(ended, closed) < CUTS:  # a service that is still connecting has nothing to cut
             time.sleep(1.5)
             ended += end_database_connections(world)
             closed += close_broker_connections(world)
     verdict = world.settle(traffic)
-    assert ended >= 20
-    assert closed >= 20
     assert verdict.ok, verdict
 
 

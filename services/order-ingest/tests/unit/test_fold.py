@@ -110,6 +110,12 @@ def test_a_date_that_comes_with_a_change_of_the_content_is_told_with_it() -> Non
     assert [note.kind for note in step.notes] == ["line_less", "ship_by", "order.updated"]
 
 
+def test_a_date_that_comes_with_the_payment_leaves_the_order_released() -> None:
+    step = take(learn(PLACED, told(1, paid=False)), told(2, ship_by=NOON))
+    assert (step.state, versions(step)) == ("order.released", (3, 1))
+    assert [note.kind for note in step.notes] == ["ship_by", "released"]
+
+
 def test_two_states_of_one_moment_that_promise_other_dates_are_read_again() -> None:
     known = learn(PLACED, told(ship_by=NOON))
     assert take(known, told(ship_by=NOON + timedelta(hours=1))).order.refetching

@@ -83,7 +83,7 @@ def _told(before: Order, after: Order, *, changed: bool, detailed: bool, notes: 
         return Step(after, taken=True, notes=notes)
     published = Published(old.order_version + 1, content_version, keys, after.answered)
     after = after._replace(ever_wanted=after.ever_wanted or any(after.wanted.values()), published=published)
-    kind = "order.updated" if detailed and not changed else _kind(after, changed, old)
+    kind = "order.updated" if detailed and not changed and keys == old.holds else _kind(after, changed, old)
     if changed:
         notes += (Note(kind),)
     return Step(after, taken=True, state=kind, notes=notes + _hold_notes(before, holds, changed))
