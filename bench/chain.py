@@ -41,7 +41,11 @@ FILL = f"""
 """
 PARKED = " + ".join(f"(SELECT count(*) FROM {PACKAGES[name]}.parked_message)" for name in SERVICES)
 OUTBOXES = " + ".join(f"(SELECT count(*) FROM {PACKAGES[name]}.outbox)" for name in SERVICES)
-UNSENT = "(SELECT count(*) FROM fulfillment.write_back WHERE state NOT IN ('done', 'failed'))"
+# Each by the index of its state: `NOT IN ('done', 'failed')` reads the whole table, and counts as Postgres's work.
+UNSENT = " + ".join(
+    f"(SELECT count(*) FROM fulfillment.write_back WHERE state = '{state}')"
+    for state in ("pending", "sending", "in_doubt")
+)
 REFUSED = "(SELECT count(*) FROM fulfillment.write_back WHERE state = 'failed')"
 
 
