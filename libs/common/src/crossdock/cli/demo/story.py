@@ -20,6 +20,7 @@ from crossdock.cli.demo.sandbox import Sandbox, SandboxOrder, Shop
 
 WAIT_SECONDS = 75.0
 GO_LIVE_SECONDS = 20.0
+TELL_SECONDS = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -193,6 +194,13 @@ class Story:
         ]
 
     def _told(self, sold: Sequence[Sold]) -> list[str]:
+        """What the stores know wrongly of parcels once there was time to tell them: an order is shipped a moment before."""
+        end = time.monotonic() + TELL_SECONDS
+        while (wrong := self._untold(sold)) and time.monotonic() < end:
+            time.sleep(0.4)
+        return wrong
+
+    def _untold(self, sold: Sequence[Sold]) -> list[str]:
         wrong = []
         for one in sold:
             fulfillments = self._sandbox.payload(one.order).get("fulfillments", [])
