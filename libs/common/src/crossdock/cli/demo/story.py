@@ -194,7 +194,7 @@ class Story:
         ]
 
     def _told(self, sold: Sequence[Sold]) -> list[str]:
-        """What the stores know wrongly of parcels once there was time to tell them: an order is shipped a moment before."""
+        """What stores know wrongly of parcels once there was time to tell them: an order is shipped a moment before."""
         end = time.monotonic() + TELL_SECONDS
         while (wrong := self._untold(sold)) and time.monotonic() < end:
             time.sleep(0.4)
