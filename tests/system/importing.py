@@ -17,7 +17,7 @@ from crossdock.channels.protocols import ChannelAccess
 from crossdock.service.app import Context
 from crossdock.service.health import Health
 from crossdock.service.runs import worker
-from crossdock.storage.engine import open_database
+from crossdock.storage.engine import Database
 from order_ingest.runs import RUNS
 from order_ingest.settings import Settings
 
@@ -43,7 +43,7 @@ class Access:
 async def main(database_url: str, store_url: str) -> None:
     allow_private("127.0.0.1")
     values = {"database_url": database_url, "broker_url": "x", "service_key": "k" * 32, "run_lease_seconds": 20}
-    database = open_database(database_url, "order-ingest")
+    database = Database(database_url, "order-ingest")
     access = Access(store_url)
     context = Context(Settings.model_validate(values), database, access, Health())  # type: ignore[arg-type]
     told, state = 0.0, "running"

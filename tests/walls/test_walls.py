@@ -9,7 +9,7 @@ from sqlalchemy import text
 from crossdock.cli.setup import installed_services
 from crossdock.cli.stack import SERVICES
 from crossdock.messaging.transaction import transaction
-from crossdock.storage.engine import Database, open_database, schema_of
+from crossdock.storage.engine import Database, schema_of
 from crossdock.storage.migrations import drift_of
 from crossdock.testing.database import TestDatabase
 
@@ -18,7 +18,7 @@ from crossdock.testing.database import TestDatabase
 async def test_a_service_cannot_reach_into_another_schema(databases: Callable[..., TestDatabase], service: str) -> None:
     made = databases(*SERVICES)
     for owner in (False, True):
-        database = open_database(made.url(service, owner=owner), service, size=1)
+        database = Database(made.url(service, owner=owner), service, size=1)
         for other in set(SERVICES) - {service}:
             for attempt in (
                 f"SELECT * FROM {schema_of(other)}.outbox",

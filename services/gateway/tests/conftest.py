@@ -195,7 +195,7 @@ async def run_gateway(database: TestDatabase, *, wait_for: str = "/readyz", **se
                 await come_true(lambda: answers(client, "/v1/channels", 200))
             yield Running(process, client, url)
         finally:
-            process._stopping.set()
+            process.context.stopping.set()
             await asyncio.wait_for(task, 15)
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 import typer
+from sqlalchemy import make_url
 from sqlalchemy.exc import OperationalError
 
 from crossdock.cli.terminal import one_sentence
+from crossdock.storage.roles import bootstrap, wall_off
 
 
 def told(problem: Exception, capsys: pytest.CaptureFixture[str]) -> str:
@@ -47,3 +49,25 @@ def test_only_what_postgres_refused_is_told_of_postgres(capsys: pytest.CaptureFi
     said = told(OperationalError("SELECT secret", {}, Exception("no")), capsys)
     assert said.startswith("Postgres did not do what it was asked")
     assert "SELECT" not in said
+
+
+@pytest.mark.parametrize(
+    ("user", "database", "reason"), [("nobody", None, "SQLSTATE 28"), (None, "absent", "SQLSTATE 3D000")]
+)
+async def test_a_url_that_postgres_does_not_take_is_told(
+    user: str | None, database: str | None, reason: str, postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = make_url(postgres_url).set(username=user, database=database).render_as_string(hide_password=False)
+    with pytest.raises(typer.Exit), one_sentence():
+        await bootstrap(url, "postgres", {})
+    said = capsys.readouterr().err
+    assert "Postgres did not do what it was asked" in said
+    assert reason in said
+
+
+async def test_a_statement_that_postgres_refuses_is_told_by_its_state(
+    postgres_url: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit), one_sentence():
+        await wall_off(postgres_url, "postgres", ["absent"])
+    assert "(UndefinedObjectError: SQLSTATE 42704)" in capsys.readouterr().err

@@ -16,7 +16,7 @@ from crossdock.service.runs import worker
 from crossdock.service.runs.job import Job
 from crossdock.service.runs.model import DONE, ChannelRow, Failure, Kind, Runs, Turn
 from crossdock.service.runs.schedule import Schedule
-from crossdock.storage.engine import open_database
+from crossdock.storage.engine import Database
 
 SETTINGS = SimpleNamespace(
     run_channels=4, run_lease_seconds=60.0, run_retry_seconds=5.0, run_gap_seconds=60.0, run_days=14
@@ -36,7 +36,7 @@ async def turn(job: Job) -> Turn:
 async def look(url: str) -> None:
     kind = Kind("orders", "orders", "", "", object, turn, lambda _: Schedule(every_seconds=1))
     runs = Runs((kind,), channels)
-    context = Context(SETTINGS, open_database(url, "sku-matcher"), None, Health())  # type: ignore[arg-type]
+    context = Context(SETTINGS, Database(url, "sku-matcher"), None, Health())  # type: ignore[arg-type]
     print("ready", flush=True)
     sys.stdin.readline()
     end = time.monotonic() + SECONDS

@@ -13,7 +13,7 @@ from starlette.types import Message
 
 from crossdock.messaging.transaction import transaction
 from crossdock.service import errors, logs
-from crossdock.storage.engine import open_database
+from crossdock.storage.engine import Database
 from crossdock.testing.probe import Probe
 
 
@@ -24,7 +24,7 @@ def client(app: FastAPI) -> httpx.AsyncClient:
 async def test_a_database_that_is_away_is_503_with_what_to_do() -> None:
     app = FastAPI()
     errors.install(app)
-    database = open_database("postgresql://nobody:x@127.0.0.1:9/none", "probe")
+    database = Database("postgresql://nobody:x@127.0.0.1:9/none", "probe")
 
     @app.get("/")
     async def read() -> None:

@@ -47,7 +47,7 @@ async def test_every_step_of_a_stop_is_taken_with_the_database_away(
     caplog.set_level(logging.WARNING)
     serving = asyncio.create_task(process.serve())
     await asyncio.sleep(0.3)
-    process._stopping.set()
+    process.context.stopping.set()
     with suppress(TimeoutError):
         await asyncio.wait_for(asyncio.shield(serving), 15)
     assert serving.done()

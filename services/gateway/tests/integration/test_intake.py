@@ -15,7 +15,7 @@ from crossdock.channels.model import Verified
 from crossdock.channels.shopify import connector as shopify
 from crossdock.messaging.envelope import Outgoing
 from crossdock.messaging.transaction import transaction
-from crossdock.storage.engine import Database, Row, async_url, open_database
+from crossdock.storage.engine import Database, Row, async_url
 from crossdock.testing.database import TestDatabase, statements_to
 from gateway.directory import Entry
 from gateway.domain.deliveries import Delivery
@@ -119,7 +119,7 @@ async def test_concurrent_writers_of_the_same_deliveries_in_any_order_do_not_dea
 
 
 async def test_a_database_that_is_away_is_told_at_once(database: TestDatabase) -> None:
-    away = open_database("postgresql://nobody@127.0.0.1:9/nowhere", "gateway")
+    away = Database("postgresql://nobody@127.0.0.1:9/nowhere", "gateway")
     commit = GroupCommit(away, seconds=2.0)
     began = time.monotonic()
     results = await asyncio.gather(*(commit.store(*one) for one in deliveries(300)), return_exceptions=True)
@@ -132,7 +132,7 @@ async def test_a_database_that_does_not_answer_is_given_up_in_time(database: Tes
     writers = []
     silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
     port = silent.sockets[0].getsockname()[1]
-    stuck = open_database(f"postgresql://nobody@127.0.0.1:{port}/nowhere", "gateway")
+    stuck = Database(f"postgresql://nobody@127.0.0.1:{port}/nowhere", "gateway")
     commit = GroupCommit(stuck, seconds=0.5)
     began = time.monotonic()
     with pytest.raises(DatabaseAway):

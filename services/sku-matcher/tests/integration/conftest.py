@@ -82,7 +82,7 @@ def start(database: TestDatabase) -> Callable[..., Any]:
                 await answers(client, "/readyz" if broker_url != NO_BROKER else "/healthz")
                 yield Running(process, client)
             finally:
-                process._stopping.set()
+                process.context.stopping.set()
                 await asyncio.wait_for(task, 15)
 
     return running

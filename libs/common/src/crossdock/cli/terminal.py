@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
+import asyncpg
 import typer
 from rich.console import Console
 from sqlalchemy.exc import DBAPIError
@@ -42,9 +43,9 @@ def one_sentence() -> Iterator[None]:
     """Tell a known failure as one sentence, and exit with 1."""
     try:
         yield
-    except DBAPIError as problem:
+    except (DBAPIError, asyncpg.PostgresError) as problem:
         # Never the statement: it may hold a password.
-        why = explain(getattr(problem.orig, "__cause__", None) or problem)
+        why = explain(_first_cause(problem))
         _tell(f"Postgres did not do what it was asked ({why}): check its URL and the rights of its role.")
         raise typer.Exit(1) from None
     except OSError as problem:
@@ -53,6 +54,11 @@ def one_sentence() -> Iterator[None]:
     except Known as problem:
         _tell(str(problem))
         raise typer.Exit(1) from None
+
+
+def _first_cause(problem: BaseException) -> BaseException:
+    """What the driver said, behind what SQLAlchemy wraps it in; while it connects, it wraps nothing."""
+    return problem if problem.__cause__ is None else _first_cause(problem.__cause__)
 
 
 def sentence_of(problem: OSError) -> str:

@@ -55,15 +55,11 @@ def judge(error: BaseException) -> Verdict:
     A database error counts against the message only when its SQLSTATE speaks of the data; a missing partition (23514
     without a constraint name) does not. Every other database error, and a lost connection, is an outage.
     """
-    if isinstance(error, RunAgain):
-        return Verdict.RERUN
-    if isinstance(error, asyncpg.InvalidCachedStatementError):
+    if isinstance(error, RunAgain | asyncpg.InvalidCachedStatementError):
         return Verdict.RERUN
     if not isinstance(error, asyncpg.PostgresError):
         return Verdict.PAUSE if isinstance(error, OSError | asyncpg.InterfaceError) else Verdict.MESSAGE
-    state = sqlstate(error)
-    if state is None:
-        return Verdict.PAUSE
+    state = sqlstate(error) or ""
     if state in RERUN_STATES:
         return Verdict.RERUN
     if state == "23514" and not _constraint(error):

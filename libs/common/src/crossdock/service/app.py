@@ -34,7 +34,7 @@ from crossdock.service.access import AccessClient
 from crossdock.service.health import Health
 from crossdock.service.patience import PatientProtocol
 from crossdock.service.settings import ServiceSettings
-from crossdock.storage.engine import Database, open_database, pool_size
+from crossdock.storage.engine import Database, pool_size
 
 DAY_SECONDS = 86_400.0
 GC_THRESHOLD = 20_000
@@ -118,7 +118,7 @@ class Process:
         self.settings = settings
         self.health = Health()
         allow_private(settings.private_hosts)
-        self.database = open_database(settings.database_url.get_secret_value(), service.name, size=size)
+        self.database = Database(settings.database_url.get_secret_value(), service.name, size=size)
         self.broker = Broker(
             settings.broker_url.get_secret_value(),
             name=f"crossdock-{service.name}",
@@ -128,8 +128,7 @@ class Process:
         self.relay = Relay(self.database, self.broker, self.health.beat("relay"))
         key = settings.service_key.get_secret_value()
         access = AccessClient(settings.gateway_url, key, service.name)
-        self._stopping = asyncio.Event()
-        self.context = Context(settings, self.database, access, self.health, self._stopping)
+        self.context = Context(settings, self.database, access, self.health)
         self.runners = [self._runner(handler.name) for handler in service.consumer.handlers]
         self.app = self._application()
         self._database_down: str | None = "not reached yet"
@@ -203,11 +202,11 @@ class Process:
         server.capture_signals = _no_signals  # type: ignore[method-assign]
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stopping.set)
+            loop.add_signal_handler(number, self.context.stopping.set)
         async with self._lifespan():
             tasks = self._start()
             http = asyncio.create_task(server.serve(), name="http")
-            stop = asyncio.create_task(self._stopping.wait())
+            stop = asyncio.create_task(self.context.stopping.wait())
             await asyncio.wait({stop, http, *tasks}, return_when=asyncio.FIRST_COMPLETED)
             await self._stop(server, http, tasks)
 
@@ -219,7 +218,7 @@ class Process:
 
     async def _stop(self, server: uvicorn.Server, http: asyncio.Task[None], tasks: list[asyncio.Task[None]]) -> None:
         log.info("stopping: finishing what is in hand")
-        self._stopping.set()
+        self.context.stopping.set()
         server.should_exit = True
         await _attempt("what was in hand", asyncio.wait_for(self._finish(http), self.settings.stop_seconds))
         for task in tasks:
@@ -264,7 +263,7 @@ class Process:
     async def _turn(self, worker: Worker) -> None:
         """One worker's loop: an error is logged and waited out, never the end of the loop."""
         beat = self.health.beat(worker.name, idle=worker.seconds)
-        while not self._stopping.is_set():
+        while not self.context.stopping.is_set():
             beat()
             more = False
             try:
@@ -273,7 +272,7 @@ class Process:
                 log.warning("worker %s waits after %s", worker.name, explain(error), exc_info=_unexpected(error))
             if not more:
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), worker.seconds)
+                    await asyncio.wait_for(self.context.stopping.wait(), worker.seconds)
 
     @asynccontextmanager
     async def _lifespan(self) -> AsyncIterator[None]:

@@ -52,7 +52,8 @@ class Session(Base):
 
 @dataclass
 class Database:
-    """A service's own schema. `on_commit` is told what a transaction left in the outbox, once it is committed."""
+    """A service's own schema, connected to when first used. `on_commit` is told what a transaction left in the outbox,
+    once it is committed."""
 
     url: str = field(repr=False)
     service: str
@@ -74,7 +75,7 @@ class Database:
 
     async def _open(self) -> "Pool":
         pool = asyncpg.create_pool(
-            async_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False),
+            make_url(self.url).set(drivername="postgresql").render_as_string(hide_password=False),
             min_size=0,
             max_size=self.size,
             connection_class=Session,
@@ -112,7 +113,7 @@ def schema_of(service: str) -> str:
 
 
 def async_url(url: str) -> URL:
-    """A Postgres URL with the driver that Crossdock uses, whatever driver it named."""
+    """A Postgres URL for SQLAlchemy's engines, with the driver that Crossdock uses, whatever driver it named."""
     return make_url(url).set(drivername="postgresql+asyncpg")
 
 
@@ -120,11 +121,6 @@ def pool_size(handlers: int, workers: int, api: int = 5) -> int:
     """Connections that one process may open: one for each handler (one batch in flight), one for each worker, the
     relay, and a few for its API. Keep Σ over pods below Postgres' `max_connections`."""
     return handlers + workers + 1 + api
-
-
-def open_database(url: str, service: str, *, size: int = 10) -> Database:
-    """The database of a service; connects when first used."""
-    return Database(url, service, size)
 
 
 @lru_cache(maxsize=2048)

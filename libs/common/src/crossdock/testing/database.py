@@ -13,7 +13,7 @@ from asyncpg.connection import LoggedQuery
 from sqlalchemy import make_url, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from crossdock.storage.engine import Database, async_url, open_database
+from crossdock.storage.engine import Database, async_url
 from crossdock.storage.migrations import migrate
 from crossdock.storage.roles import bootstrap, quoted, roles_of, wall_off
 
@@ -57,7 +57,7 @@ class TestDatabase:
 
     def open(self, service: str, *, size: int = 5) -> Database:
         """The service's database as its process opens it."""
-        return open_database(self.url(service), service, size=size)
+        return Database(self.url(service), service, size=size)
 
 
 class Templates:

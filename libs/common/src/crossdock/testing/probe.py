@@ -11,7 +11,7 @@ from crossdock.contracts.base import utc_now
 from crossdock.contracts.sku_matcher import SkuChanged
 from crossdock.messaging.consumer import Consumer, HandlerFunction
 from crossdock.messaging.transaction import Tx, transaction
-from crossdock.storage.engine import Database, async_url, open_database
+from crossdock.storage.engine import Database, async_url
 from crossdock.storage.partitions import keep_partitions
 from crossdock.storage.tables import MESSAGING_DDL, messaging_tables
 from crossdock.testing.bench import HandlerBench
@@ -78,7 +78,7 @@ async def open_probe(made: TestDatabase) -> AsyncIterator[Probe]:
             await connection.execute(text(statement))
         await keep_partitions(connection, utc_now().date())
     await engine.dispose()
-    database = open_database(admin, "probe")
+    database = Database(admin, "probe")
     consumer = Consumer()
     yield Probe(database, admin, HandlerBench(database, consumer, metadata), consumer)
     await database.close()

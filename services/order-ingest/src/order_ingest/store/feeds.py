@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Row as SqlRow
+from crossdock.storage.engine import Row
 from order_ingest.domain.feed import Known, Position
 
 ADD = text("""
@@ -104,6 +104,6 @@ async def save(tx: Tx, channel_id: UUID, position: Position, *, reached_end: boo
     )
 
 
-async def every(tx: Tx, kinds: Collection[str]) -> Sequence[SqlRow]:
+async def every(tx: Tx, kinds: Collection[str]) -> Sequence[Row]:
     """The feeds of all channels of these kinds, for people."""
     return await tx.rows(ALL, kinds=list(kinds))

@@ -10,8 +10,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Row as SqlRow
-from crossdock.storage.engine import columns
+from crossdock.storage.engine import Row, columns
 from order_ingest.domain.sheet import Dialect, Place
 
 WORKING = ("checking", "importing")
@@ -190,7 +189,7 @@ class Counts:
     errors: int = 0
 
 
-async def add(tx: Tx, import_id: UUID, channel: SqlRow, file_name: str, created_by: str) -> None:
+async def add(tx: Tx, import_id: UUID, channel: Row, file_name: str, created_by: str) -> None:
     """Begin an upload."""
     about = {"channel_id": channel.channel_id, "channel_kind": channel.kind, "file_name": file_name}
     await tx.run(ADD, import_id=import_id, created_by=created_by, **about)
@@ -260,7 +259,7 @@ async def finish(tx: Tx, import_id: UUID, problem: str = "") -> str:
     return state
 
 
-async def lock(tx: Tx, import_id: UUID) -> SqlRow | None:
+async def lock(tx: Tx, import_id: UUID) -> Row | None:
     """Lock an import: its state, the hash of its file and why it ended; None when there is none."""
     rows = await tx.rows(LOCK, import_id=import_id)
     return rows[0] if rows else None
@@ -288,13 +287,13 @@ async def lock_kept(tx: Tx, channel_id: UUID) -> list[UUID]:
     return [row.import_id for row in await tx.rows(LOCK_KEPT, channel_id=channel_id)]
 
 
-async def one(tx: Tx, import_id: UUID) -> SqlRow | None:
+async def one(tx: Tx, import_id: UUID) -> Row | None:
     """An import as it is shown; None when there is none."""
     rows = await tx.rows(ONE, import_id=import_id)
     return rows[0] if rows else None
 
 
-async def page(tx: Tx, before: UUID | None, limit: int) -> Sequence[SqlRow]:
+async def page(tx: Tx, before: UUID | None, limit: int) -> Sequence[Row]:
     """Imports, newest first."""
     return await tx.rows(PAGE, before=before, limit=limit)
 
@@ -325,7 +324,7 @@ async def settle_rows(tx: Tx, import_id: UUID, outcomes: Sequence[OrderOutcome])
     await tx.run(SETTLE_ROWS, import_id=import_id, **columns(outcomes))
 
 
-async def rows_after(tx: Tx, import_id: UUID, *, after: int, outcome: str | None, limit: int) -> Sequence[SqlRow]:
+async def rows_after(tx: Tx, import_id: UUID, *, after: int, outcome: str | None, limit: int) -> Sequence[Row]:
     """What rows came to, in their order, from the one behind `after`."""
     return await tx.rows(ROWS, import_id=import_id, after=after, outcome=outcome, limit=limit)
 
@@ -335,7 +334,7 @@ async def in_flight(tx: Tx, import_id: UUID, limit: int, open_: Sequence[str]) -
     return int((await tx.rows(IN_FLIGHT, import_id=import_id, limit=limit, open=list(open_)))[0].orders)
 
 
-async def channels_named(tx: Tx, name: str) -> Sequence[SqlRow]:
+async def channels_named(tx: Tx, name: str) -> Sequence[Row]:
     """Connected channels with this name or id, two at most."""
     return await tx.rows(CHANNELS, name=name)
 
@@ -345,7 +344,7 @@ async def remember(tx: Tx, channel_id: UUID, key: str, asked: str, order_id: UUI
     return await tx.run(REMEMBER, channel_id=channel_id, key=key, asked=asked, order_id=order_id) > 0
 
 
-async def remembered(tx: Tx, channel_id: UUID, key: str) -> SqlRow | None:
+async def remembered(tx: Tx, channel_id: UUID, key: str) -> Row | None:
     """What was asked for under a key, and the order that came of it."""
     rows = await tx.rows(REMEMBERED, channel_id=channel_id, key=key)
     return rows[0] if rows else None

@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Row as SqlRow
+from crossdock.storage.engine import Row
 
 LOAD = """
     SELECT channel_id, name, kind, policy_version AS version, policy AS document FROM channel
@@ -57,6 +57,6 @@ async def store(
     return stored
 
 
-async def history(tx: Tx, channel_id: UUID, limit: int) -> Sequence[SqlRow]:
+async def history(tx: Tx, channel_id: UUID, limit: int) -> Sequence[Row]:
     """The newest changes of a policy, newest first."""
     return await tx.rows(HISTORY, channel_id=channel_id, limit=limit)

@@ -7,8 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Row as SqlRow
-from crossdock.storage.engine import columns
+from crossdock.storage.engine import Row, columns
 from sku_matcher.domain.channels import Channel
 from sku_matcher.domain.listings import EPOCH, History, Listing, Product
 from sku_matcher.store.presence import HUB, Key, add_listings, arrays_of
@@ -170,7 +169,7 @@ async def add_skus(tx: Tx, titles: Mapping[str, str]) -> set[str]:
     return {row.sku for row in rows}
 
 
-async def lock_sku(tx: Tx, sku: str) -> SqlRow:
+async def lock_sku(tx: Tx, sku: str) -> Row:
     """Lock a SKU that is there: sku, sku_version, title."""
     return (await tx.rows(LOCK_SKU, sku=sku))[0]
 
@@ -198,7 +197,7 @@ async def reset_at(tx: Tx, channel_id: UUID) -> datetime | None:
     return rows[0].reset_at if rows else None
 
 
-async def every_channel(tx: Tx) -> Sequence[SqlRow]:
+async def every_channel(tx: Tx) -> Sequence[Row]:
     """The channels that have been heard of."""
     return await tx.rows(EVERY_CHANNEL)
 
@@ -208,11 +207,11 @@ async def known_channels(tx: Tx, channel_ids: Collection[UUID]) -> set[UUID]:
     return {row.channel_id for row in await tx.rows(CHANNELS, channel_ids=sorted(channel_ids))}
 
 
-async def sku_page(tx: Tx, *, sku: str | None, after: str, limit: int) -> Sequence[SqlRow]:
+async def sku_page(tx: Tx, *, sku: str | None, after: str, limit: int) -> Sequence[Row]:
     """SKUs from the one after `after`, each with how many listings carry it and for whom it was added by hand."""
     return await tx.rows(SKUS, sku=sku, after=after, limit=limit, hub=HUB)
 
 
-async def listing_page(tx: Tx, channel_id: UUID, *, sku: str | None, after: str, limit: int) -> Sequence[SqlRow]:
+async def listing_page(tx: Tx, channel_id: UUID, *, sku: str | None, after: str, limit: int) -> Sequence[Row]:
     """A channel's listings from the one after `after`."""
     return await tx.rows(LISTINGS, channel_id=channel_id, sku=sku, after=after, limit=limit)

@@ -8,8 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Row as SqlRow
-from crossdock.storage.engine import columns
+from crossdock.storage.engine import Row, columns
 from sku_matcher.store.presence import Key, add_listings, arrays_of
 
 LOCK_LISTINGS = text("""
@@ -66,7 +65,7 @@ async def save(tx: Tx, mappings: Sequence[Mapping]) -> None:
         await tx.run(SAVE, **columns(mappings, *Mapping._fields))
 
 
-async def page(tx: Tx, channel_id: UUID, *, after: str, limit: int) -> Sequence[SqlRow]:
+async def page(tx: Tx, channel_id: UUID, *, after: str, limit: int) -> Sequence[Row]:
     """A channel's mappings from the listing after `after`, each with what its listing says of itself."""
     return await tx.rows(PAGE, channel_id=channel_id, after=after, limit=limit)
 

@@ -8,8 +8,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from crossdock.storage.engine import Row as SqlRow
-from crossdock.storage.engine import columns
+from crossdock.storage.engine import Row, columns
 from sku_matcher.domain.listings import EPOCH
 from sku_matcher.domain.matching import ANYWHERE, Catalogue, Component, Given, OrderState
 
@@ -105,11 +104,11 @@ async def catalogue_for(tx: Tx, orders: Iterable[OrderState]) -> Catalogue:
     return _catalogue(known | await _read(tx, unsure), given)
 
 
-def _sure(found: SqlRow) -> bool:
+def _sure(found: Row) -> bool:
     return found.mapped_sku is not None or (found.carriers == 1 and found.carried_at <= 1)
 
 
-def _catalogue(known: Mapping[Named, SqlRow], given: Mapping[Key, Given]) -> Catalogue:
+def _catalogue(known: Mapping[Named, Row], given: Mapping[Key, Given]) -> Catalogue:
     return Catalogue(
         carriers={(one.channel_id, one.sku): found.carriers for one, found in known.items() if one.sku},
         carried_at={(one.channel_id, one.sku, one.placed_at): f.carried_at for one, f in known.items() if one.sku},
@@ -122,7 +121,7 @@ def _catalogue(known: Mapping[Named, SqlRow], given: Mapping[Key, Given]) -> Cat
     )
 
 
-async def _read(tx: Tx, named: Collection[Named]) -> dict[Named, SqlRow]:
+async def _read(tx: Tx, named: Collection[Named]) -> dict[Named, Row]:
     if not named:
         return {}
     rows = await tx.rows(READ_NAMED, **columns(sorted(named), *Named._fields), hub=HUB, anywhere=ANYWHERE)

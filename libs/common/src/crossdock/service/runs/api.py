@@ -17,7 +17,7 @@ from crossdock.service.runs import store
 from crossdock.service.runs.model import OPEN, ChannelRow, Integration, Kind, Runs
 from crossdock.service.runs.schedule import BadSchedule, Schedule, check, next_slot
 from crossdock.service.runs.worker import queue_now, schedule_of, zone_of
-from crossdock.storage.engine import Row as SqlRow
+from crossdock.storage.engine import Row
 
 State = Literal["waiting", "running", "finished", "finished_partially", "failed", "stopped"]
 HIDDEN = ("token", "lane", "due_at", "stop_requested", "failing_since")
@@ -213,7 +213,7 @@ async def _channels(tx: Tx, runs: Runs) -> dict[UUID, ChannelRow]:
     return {one.channel_id: one for one in await runs.channels(tx)}
 
 
-async def _run(tx: Tx, run_id: UUID) -> SqlRow:
+async def _run(tx: Tx, run_id: UUID) -> Row:
     row = await store.one(tx, run_id)
     if row is None:
         raise not_found("run", run_id, "List them: crossdock run list.")
@@ -227,7 +227,7 @@ async def _shown(context: Context, tx: Tx, runs: Runs, integration_id: UUID) -> 
 
 
 def _integration(
-    context: Context, kind: Kind, one: Integration, channels: Mapping[UUID, ChannelRow], newest: SqlRow | None
+    context: Context, kind: Kind, one: Integration, channels: Mapping[UUID, ChannelRow], newest: Row | None
 ) -> dict[str, Any]:
     channel = channels.get(one.channel_id)
     schedule, zone = schedule_of(context, kind, one), zone_of(kind, one)
@@ -261,7 +261,7 @@ def _settings(kind: Kind, one: Integration) -> dict[str, Any]:
     return kind.options.model_validate(dict(one.settings)).model_dump(mode="json")
 
 
-def run_view(row: SqlRow, channels: Mapping[UUID, ChannelRow]) -> dict[str, Any]:
+def run_view(row: Row, channels: Mapping[UUID, ChannelRow]) -> dict[str, Any]:
     """A run as people see it. `remaining` is None until it is known how many records there are."""
     shown = {name: value for name, value in row.items() if name not in HIDDEN}
     channel = channels.get(row.channel_id)

@@ -16,8 +16,7 @@ from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 from crossdock.service.runs.model import ChannelRow, Failure, Integration, Kind, Run, Tally
 from crossdock.service.runs.schedule import Schedule
-from crossdock.storage.engine import Json
-from crossdock.storage.engine import Row as SqlRow
+from crossdock.storage.engine import Json, Row
 
 KEPT_ERRORS = 1000
 """Of one run so many errors are kept; the others are counted."""
@@ -214,7 +213,7 @@ async def of_channel(tx: Tx, channel_id: UUID, kind: str) -> Integration | None:
     return _integration(rows[0]) if rows else None
 
 
-def _integration(row: SqlRow) -> Integration:
+def _integration(row: Row) -> Integration:
     return Integration(
         row.integration_id,
         row.channel_id,
@@ -311,7 +310,7 @@ async def claim(
     return [_run(row, channels[row.channel_id]) for row in rows]
 
 
-def _run(row: SqlRow, channel: ChannelRow) -> Run:
+def _run(row: Row, channel: ChannelRow) -> Run:
     return Run(
         row.run_id,
         row.integration_id,
@@ -398,24 +397,24 @@ async def stop(
     return len(rows)
 
 
-async def newest(tx: Tx) -> dict[UUID, SqlRow]:
+async def newest(tx: Tx) -> dict[UUID, Row]:
     """The newest run of each integration."""
     return {row.integration_id: row for row in await tx.rows(NEWEST)}
 
 
 async def page(
     tx: Tx, *, integration_id: UUID | None, state: str | None, kind: str | None, before: datetime | None, limit: int
-) -> Sequence[SqlRow]:
+) -> Sequence[Row]:
     """Runs, newest first."""
     return await tx.rows(PAGE, integration_id=integration_id, state=state, kind=kind, before=before, limit=limit)
 
 
-async def one(tx: Tx, run_id: UUID) -> SqlRow | None:
+async def one(tx: Tx, run_id: UUID) -> Row | None:
     """One run."""
     rows = await tx.rows(SHOW, run_id=run_id)
     return rows[0] if rows else None
 
 
-async def errors(tx: Tx, run_id: UUID) -> Sequence[SqlRow]:
+async def errors(tx: Tx, run_id: UUID) -> Sequence[Row]:
     """What a run could not take."""
     return await tx.rows(ERRORS, run_id=run_id, limit=KEPT_ERRORS)
