@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from crossdock.channels.destinations import ROLE, destination_for
+from crossdock.channels.destinations import destination_for, ships
 from fulfillment.domain.desk import Sale
 
 
@@ -31,7 +31,7 @@ class Directory:
         for channel in channels:
             channel_id = str(channel.channel_id)
             names[channel_id], kinds[channel_id] = channel.name, channel.kind
-            if channel.connected and channel.settings.get("role") == ROLE:
+            if channel.connected and ships(channel.settings):
                 places[channel_id] = channel.name
             elif channel.settings.get("destination"):
                 chosen[channel_id] = str(channel.settings["destination"])

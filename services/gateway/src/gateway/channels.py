@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from crossdock.channels.destinations import ships
 from crossdock.channels.protocols import Authorizer, Inspector, WebhookSubscriber
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
@@ -25,7 +26,6 @@ from gateway.domain.channels import (
     base_url_of,
     checked_settings,
     shop_of,
-    takes_orders_live,
 )
 from gateway.sealing import Sealed, SealingBox
 from gateway.store import connections
@@ -47,7 +47,7 @@ class Granted:
 def draft(given: Mapping[str, Any], at: datetime) -> Channel:
     """A channel as it was asked for, not stored yet. Raises Problem (422) for what cannot be, and for one with orders
     that is to be live at once: nobody could have said which of its orders become ours."""
-    if takes_orders_live(given["mode"], given["settings"]):
+    if _takes_orders_live(given["mode"], given["settings"]):
         raise Problem(
             422,
             "starts_in_observe",
@@ -145,7 +145,7 @@ async def change(
         )
     except Invalid as problem:
         raise _invalid(problem) from None
-    if takes_orders_live(changed.mode, changed.settings) and not takes_orders_live(channel.mode, channel.settings):
+    if _takes_orders_live(changed.mode, changed.settings) and not _takes_orders_live(channel.mode, channel.settings):
         raise Problem(
             422,
             "needs_go_live",
@@ -258,6 +258,11 @@ async def _publish_configured(tx: Tx, channel_id: UUID) -> Channel:
         )
     )
     return channel
+
+
+def _takes_orders_live(mode: str, settings: Mapping[str, Any]) -> bool:
+    """Whether orders that a channel brings become ours: somebody must have said which of the open ones do."""
+    return mode == "live" and not ships(settings)
 
 
 def _invalid(problem: Exception) -> Problem:

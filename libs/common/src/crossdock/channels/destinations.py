@@ -1,9 +1,15 @@
 """Which warehouse ships what a channel sells: one rule for whoever asks."""
 
 from collections.abc import Mapping
+from typing import Any
 
 ROLE = "destination"
 """The setting `role` of a channel that ships; one that sells names its warehouse in the setting `destination`."""
+
+
+def ships(settings: Mapping[str, Any]) -> bool:
+    """Whether a channel with these settings ships for us, and brings no orders."""
+    return settings.get("role") == ROLE
 
 
 def destination_for(chosen: str, places: Mapping[str, str]) -> str:

@@ -78,16 +78,6 @@ def base_url_of(shop: str | None, base_url: str | None) -> str:
     return given
 
 
-def is_only_destination(settings: Mapping[str, Any]) -> bool:
-    """Whether a channel has nothing to import, so that there is nothing to observe."""
-    return settings.get("role") == "destination"
-
-
-def takes_orders_live(mode: str, settings: Mapping[str, Any]) -> bool:
-    """Whether orders that a channel brings become ours: somebody must have said which of the open ones do."""
-    return mode == "live" and not is_only_destination(settings)
-
-
 def storable(text: str) -> bool:
     """Whether Postgres can store a text: it has neither NUL characters nor lone surrogates."""
     return "\0" not in text and not any("\ud800" <= character <= "\udfff" for character in text)

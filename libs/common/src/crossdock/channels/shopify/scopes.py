@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crossdock.channels.destinations import ships
 from crossdock.channels.protocols import ScopeNeed
 
 _FULFILLMENT_ORDERS = ("merchant_managed_fulfillment_orders", "assigned_fulfillment_orders",
@@ -35,7 +36,7 @@ SERVES = (
 def needs(settings: Mapping[str, Any]) -> tuple[ScopeNeed, ...]:
     """What a store needs to allow: one that sells, or, with the setting `role: destination`, one that ships for us;
     with `fulfillment_service` also what a fulfillment service needs."""
-    if settings.get("role") == "destination":
+    if ships(settings):
         return _SHIPS
     return (*_SELLS, *SERVES) if settings.get("fulfillment_service") else _SELLS
 

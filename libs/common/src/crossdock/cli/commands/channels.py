@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from crossdock.channels.destinations import ROLE
+from crossdock.channels.destinations import ROLE, ships
 from crossdock.cli import views
 from crossdock.cli.client import CannotCall, Client
 from crossdock.cli.commands.policy import channel_id
@@ -153,7 +153,7 @@ def _settings(gateway: Client, destination: str | None) -> dict[str, Any]:
     if not destination:
         return {} if destination is None else {"destination": None}
     found = gateway.get(f"/v1/channels/{channel_id(gateway, destination)}")
-    if found["settings"].get("role") != ROLE:
+    if not ships(found["settings"]):
         raise CannotCall(f"{destination} ships nothing: name a channel whose settings say role: {ROLE}.")
     return {"destination": found["id"]}
 
