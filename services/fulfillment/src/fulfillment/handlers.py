@@ -6,8 +6,6 @@ from typing import Any
 from uuid import UUID
 
 from crossdock.channels.model import Ignored, ShipNotice, Unreadable
-from crossdock.channels.protocols import WebhookSource
-from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, FulfillmentWebhookReceived
 from crossdock.contracts.inventory import StockReserved
 from crossdock.contracts.order_ingest import (
@@ -24,7 +22,7 @@ from crossdock.contracts.order_ingest import (
     RecipientRedacted,
     RedactionOrdered,
 )
-from crossdock.messaging import redaction
+from crossdock.messaging import deliveries, redaction
 from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
@@ -138,14 +136,8 @@ def learn_recipient(
 
 def notices_in(event: FulfillmentWebhookReceived) -> list[ShipNotice]:
     """The ship notices in a delivery. Raises Poison when it cannot be read."""
-    try:
-        source = connector(event.channel_kind)
-    except UnknownChannelKind as unknown:
-        raise Poison(event, f"{unknown}; install the connector, then replay.") from None
-    if not isinstance(source, WebhookSource):
-        raise Poison(event, f"Channels of kind {event.channel_kind} send no ship notices; discard the message.")
     found = []
-    for parsed in source.parse(event.topic, event.body):
+    for parsed in deliveries.read(event):
         if isinstance(parsed, Unreadable):
             raise Poison(event, parsed.reason)
         if isinstance(parsed, ShipNotice):

@@ -5,13 +5,10 @@ from datetime import datetime
 from uuid import UUID
 
 from crossdock.channels.model import AccessChanged, AppUninstalled
-from crossdock.channels.protocols import WebhookSource
-from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.gateway import ChannelWebhookReceived
 from crossdock.contracts.order_ingest import RedactionOrdered
-from crossdock.messaging import redaction
+from crossdock.messaging import deliveries, redaction
 from crossdock.messaging.consumer import Consumer
-from crossdock.messaging.failures import Poison
 from crossdock.messaging.transaction import Tx
 from gateway.store import connections
 
@@ -31,7 +28,7 @@ async def heed_channels(events: Sequence[ChannelWebhookReceived], tx: Tx) -> Non
     uninstalled: dict[UUID, datetime] = {}
     changed: set[UUID] = set()
     for event in events:
-        for told in _source(event).parse(event.topic, event.body):
+        for told in deliveries.read(event):
             if isinstance(told, AppUninstalled):
                 at = event.triggered_at or event.received_at
                 uninstalled[event.channel_id] = max(at, uninstalled.get(event.channel_id, at))
@@ -39,12 +36,3 @@ async def heed_channels(events: Sequence[ChannelWebhookReceived], tx: Tx) -> Non
                 changed.add(event.channel_id)
     await connections.told_uninstalled(tx, uninstalled)
     await connections.check_now(tx, changed)
-
-
-def _source(event: ChannelWebhookReceived) -> WebhookSource:
-    """The connector of the channel. Raises Poison when there is none."""
-    try:
-        found: WebhookSource = connector(event.channel_kind)
-    except UnknownChannelKind as problem:
-        raise Poison(event, f"{problem}: install the connector and replay the message") from None
-    return found

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import cache, partial
+from functools import partial
 from operator import attrgetter
 from typing import Any
 from uuid import UUID
@@ -13,13 +13,10 @@ from crossdock.channels.model import (
     Ignored,
     OrderCancelledNotice,
     OrderTouched,
-    Parsed,
     RequestsMade,
     RouteTouched,
     Unreadable,
 )
-from crossdock.channels.protocols import WebhookSource
-from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import OrderScoped
 from crossdock.contracts.fulfillment import (
     ChannelRequestAnswered,
@@ -45,10 +42,10 @@ from crossdock.contracts.gateway import (
     ChannelWebhookReceived,
     DeliveriesRedacted,
     OrdersWebhookReceived,
-    WebhookReceived,
 )
 from crossdock.contracts.inventory import ReservationEvent, StockReserved, StockShort
 from crossdock.contracts.sku_matcher import MatchEvent, OrderMatched, OrderUnmatched
+from crossdock.messaging import deliveries
 from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.failures import Poison
 from crossdock.messaging.parked import ToPark, park
@@ -138,7 +135,7 @@ async def learn_channels(events: Sequence[ChannelConfigured | ChannelDisconnecte
 @consumer.on(ChannelWebhookReceived)
 async def receive_privacy_requests(events: Sequence[ChannelWebhookReceived], tx: Tx) -> None:
     """Take what channels ask about people; workers carry it out. What else they tell of themselves is the gateway's."""
-    told = [(event, privacy.requests_in(event, parse(event))) for event in events]
+    told = [(event, privacy.requests_in(event, deliveries.read(event))) for event in events]
     await privacy.remember(tx, [(event, asked) for event, several in told for asked in several])
 
 
@@ -152,7 +149,7 @@ def orders_in(event: OrdersWebhookReceived) -> tuple[list[Told | RouteTouched | 
     """What a delivery says of orders, and why some of it cannot be read. Raises Poison when nothing of it can."""
     told: list[Told | RouteTouched | RequestsMade] = []
     problems: list[str] = []
-    for parsed in parse(event):
+    for parsed in deliveries.read(event):
         match parsed:
             case CanonicalOrder() | OrderCancelledNotice() | OrderTouched() | RouteTouched() | RequestsMade():
                 told.append(parsed)
@@ -178,25 +175,6 @@ async def set_aside(tx: Tx, unread: Sequence[tuple[OrdersWebhookReceived, list[s
         reason = f"The {event.topic} webhook can be read only in part: {'; '.join(problems[:MOST_NAMED])}"
         parked.append(ToPark(message.raw, reason, origin_id=message.origin_id, attempt=message.attempt))
     await park(tx, receive_orders.__name__, queue_name("order-ingest", receive_orders.__name__), parked)
-
-
-def parse(event: WebhookReceived) -> Sequence[Parsed]:
-    """Read a delivery through its channel's connector. Raises Poison when there is none."""
-    try:
-        source = webhooks_of(event.channel_kind)
-    except UnknownChannelKind as problem:
-        raise Poison(event, f"{problem}: install the connector and replay the message") from None
-    if source is None:
-        raise Poison(event, f"Channels of kind {event.channel_kind} take no webhooks")
-    return source.parse(event.topic, event.body)
-
-
-@cache
-def webhooks_of(kind: str) -> WebhookSource | None:
-    """The connector of a kind, if its channels send webhooks; kept, because it takes as long as reading an order to
-    find out. Raises UnknownChannelKind."""
-    source = connector(kind)
-    return source if isinstance(source, WebhookSource) else None
 
 
 def key_of(event: OrdersWebhookReceived, order: Told) -> Key:

@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from operator import attrgetter
 
 from crossdock.channels.model import ListingSet, Unreadable
-from crossdock.channels.protocols import KeptHere, WebhookSource
-from crossdock.channels.registry import UnknownChannelKind, can, connector
+from crossdock.channels.protocols import KeptHere
+from crossdock.channels.registry import can
 from crossdock.contracts.base import Event
 from crossdock.contracts.gateway import CatalogWebhookReceived, ChannelConfigured, ChannelDisconnected
 from crossdock.contracts.order_ingest import OrderCancelled, OrderPlaced, OrderState, OrderUpdated
 from crossdock.contracts.sku_matcher import ListingChanged, ListingMapped, SkuChanged
+from crossdock.messaging import deliveries
 from crossdock.messaging.consumer import Consumer
 from crossdock.messaging.envelope import again
 from crossdock.messaging.failures import Poison
@@ -108,14 +109,8 @@ def order_of(event: OrderState) -> matching.OrderState:
 
 def products_of(event: CatalogWebhookReceived) -> list[ProductState]:
     """What a delivery tells of products. Raises Poison when it cannot be read."""
-    try:
-        source = connector(event.channel_kind)
-    except UnknownChannelKind as problem:
-        raise Poison(event, f"The catalogue message cannot be read: {problem}.") from None
-    if not isinstance(source, WebhookSource):
-        raise Poison(event, f"The connector {event.channel_kind} reads no webhooks.")
     states = []
-    for parsed in source.parse(event.topic, event.body):
+    for parsed in deliveries.read(event):
         if isinstance(parsed, Unreadable):
             raise Poison(event, f"{event.topic} from {event.channel_kind} cannot be read: {parsed.reason}.")
         if isinstance(parsed, ListingSet):
