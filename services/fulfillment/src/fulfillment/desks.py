@@ -48,6 +48,7 @@ from fulfillment.domain.desk import (
     Tagging,
     Tell,
     Voided,
+    reference_of,
 )
 from fulfillment.domain.privacy import without_recipient
 from fulfillment.domain.protocol import react
@@ -125,12 +126,12 @@ class Desks:
     def doubted(self, order_id: UUID, shipment_id: str) -> Whereabouts | None:
         """Where to ask about a doubted shipment, or None when it is not doubted any more."""
         desk = self.held[order_id]
-        shipment = next((one for one in desk.doubted if one.id == shipment_id), None)
+        shipment = desk.doubt(shipment_id)
         if shipment is None:
             return None
         destination = desk.revisions[shipment.revision - 1].destination
         name, kind = self._directory.name_of(destination), self._directory.kind_of(destination)
-        return Whereabouts(UUID(destination), kind, name, f"{order_id}:{shipment.revision}")
+        return Whereabouts(UUID(destination), kind, name, reference_of(order_id, shipment.revision))
 
     async def save(self) -> None:
         """Write what changed, and what is to be sent outside."""
@@ -151,15 +152,17 @@ class Desks:
                 self._tag(order_id, desk, tag, why)
             case Voided(void):
                 self._voided.append((order_id, void.id))
-                event: Event = ShipmentVoided(
-                    order_id=order_id, shipment_id=void.id, revision=void.revision, reship=void.reship
-                )
-                self._tx.publish(event, cause=why.cause, trace=why.trace)
+                about = {"order_id": order_id, "shipment_id": void.id}
+                self._publish(ShipmentVoided(revision=void.revision, reship=void.reship, **about), why)
             case Delivered(delivery):
-                event = ShipmentDelivered(order_id=order_id, shipment_id=delivery.id, delivered_at=delivery.at)
-                self._tx.publish(event, cause=why.cause, trace=why.trace)
+                self._publish(
+                    ShipmentDelivered(order_id=order_id, shipment_id=delivery.id, delivered_at=delivery.at), why
+                )
             case Accepted() | Rejected() | Settled():
-                self._tx.publish(self._said(order_id, desk, tell), cause=why.cause, trace=why.trace)
+                self._publish(self._said(order_id, desk, tell), why)
+
+    def _publish(self, event: Event, why: Why) -> None:
+        self._tx.publish(event, cause=why.cause, trace=why.trace)
 
     def _said(self, order_id: UUID, desk: Desk, tell: Accepted | Rejected | Settled) -> Event:
         if isinstance(tell, Settled):
@@ -190,7 +193,7 @@ class Desks:
                 destination=self._directory.name_of(revision.destination),
                 lines=tuple(RequestedLine(line_id=line, quantity=n) for line, n in revision.units),
             )
-            self._tx.publish(event, cause=why.cause, trace=why.trace)
+            self._publish(event, why)
         else:
             kind, payload = "cancel", {}
         target = f"{revision.destination}/{order_id}"
@@ -212,7 +215,7 @@ class Desks:
             dispatched_at=shipment.at,
             packages=tuple(_package(parcel) for parcel in shipment.parcels),
         )
-        self._tx.publish(event, cause=why.cause, trace=why.trace)
+        self._publish(event, why)
         if can(sale.channel_kind, KeptHere):
             return
         for parcel in shipment.parcels:

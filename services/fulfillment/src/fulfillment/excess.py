@@ -19,7 +19,7 @@ HANDLER = "receive_notices"
 async def hand_over(tx: Tx, held: Desks, doubt: Any, said: str) -> None:
     """Park the notice of a doubted shipment, unless its void came meanwhile; replayed, it is judged anew."""
     desk = held.held[doubt.order_id]
-    shipment = next((one for one in desk.doubted if one.id == doubt.shipment_id), None)
+    shipment = desk.doubt(doubt.shipment_id)
     await writes.drop_doubt(tx, doubt.order_id, doubt.shipment_id)
     if shipment is None:
         return

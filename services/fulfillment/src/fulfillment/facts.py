@@ -25,6 +25,7 @@ from fulfillment.domain.desk import (
     Sale,
     Shipment,
     Void,
+    reference_of,
 )
 from fulfillment.domain.recipe import OddParcel, line_units
 from fulfillment.domain.units import Units, total, units_of
@@ -127,7 +128,7 @@ def revision_of(event: FulfillmentWebhookReceived, desk: Desk | None, number: in
 
 def of_notice(notice: ShipNotice, order_id: UUID, number: int, revision: Revision) -> Fact:
     """A notice as a fact. Shipment ids become unique over all orders. Raises OddParcel when units cannot be read."""
-    shipment_id = f"{order_id}:{number}:{notice.shipment_id}"
+    shipment_id = f"{reference_of(order_id, number)}:{notice.shipment_id}"
     match notice.kind:
         case "dispatched":
             parcels = tuple(

@@ -32,7 +32,7 @@ from crossdock.channels.protocols import (
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.channels.serving import ReplyState, RequestAnswerer, RequestReply
 from crossdock.service.access import AccessClient
-from fulfillment.domain.desk import Answer
+from fulfillment.domain.desk import Answer, reference_of
 from fulfillment.domain.protocol import is_elsewhere, is_wanted
 from fulfillment.domain.recipe import OddParcel, line_units
 from fulfillment.domain.units import NONE, Units, units_of
@@ -141,7 +141,13 @@ async def _submit(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
     provider = _able(channel, FulfillmentProvider, write)
     lines = tuple(RequestLine(**line) for line in write.payload["lines"])
     recipient = flat_recipient(write.recipient)
-    request = ShipRequest(reference_of(write), write.payload["number"], recipient, lines, **_promised(write.payload))
+    request = ShipRequest(
+        reference_of(write.order_id, write.revision),
+        write.payload["number"],
+        recipient,
+        lines,
+        **_promised(write.payload),
+    )
     return _submitted(write, await provider.submit(access, request))
 
 
@@ -156,7 +162,7 @@ def _promised(payload: dict[str, Any]) -> dict[str, Any]:
 
 async def _cancel(access: ChannelAccess, channel: Any, write: Any) -> Outcome:
     provider = _able(channel, FulfillmentProvider, write)
-    said = await provider.cancel(access, write.request_id, reference_of(write))
+    said = await provider.cancel(access, write.request_id, reference_of(write.order_id, write.revision))
     if said.state == "refused":
         return Done(said.external_id, answer=Answer("refused", write.revision, reason=said.reason))
     if said.state == "cancelled" and said.cancelled:
@@ -180,7 +186,7 @@ async def _answer_request(access: ChannelAccess, channel: Any, write: Any) -> Ou
 
 
 async def _look_for_request(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
-    reference = reference_of(write)
+    reference = reference_of(write.order_id, write.revision)
     said = await _able(channel, FulfillmentProvider, write).status(access, reference)
     if said is None:
         return None, True, f"{write.channel_name} knows no request {reference}: it is sent again"
@@ -189,7 +195,7 @@ async def _look_for_request(access: ChannelAccess, channel: Any, write: Any) -> 
 
 
 async def _look_for_cancellation(access: ChannelAccess, channel: Any, write: Any) -> tuple[Done | None, bool, str]:
-    reference = reference_of(write)
+    reference = reference_of(write.order_id, write.revision)
     said = await _able(channel, FulfillmentProvider, write).status(access, reference)
     if said is None:
         reason = f"{write.channel_name} knows no request {reference}"
@@ -242,11 +248,6 @@ _LOOKS: dict[str, Callable[[ChannelAccess, Any, Any], Awaitable[tuple[Done | Non
     "tag": _look_for_tag,
     "answer": _look_for_answer,
 }
-
-
-def reference_of(write: Any) -> str:
-    """The name under which a destination knows one revision of an order's request."""
-    return f"{write.order_id}:{write.revision}"
 
 
 def notice_of(write: Any) -> ShipmentNotice:

@@ -93,43 +93,40 @@ def tell(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
 def tell_tracking(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
     """How the tracking of one parcel stands, for the order's timeline."""
     about = {"order_id": write.order_id, "shipment_id": write.shipment_id, "package_ref": write.package_ref}
-    match outcome:
-        case Done(external_id, note, adopted):
-            written = TrackingWritten(external_fulfillment_id=external_id, adopted=adopted, evidence=note, **about)
-            tx.publish(written, trace=trace)
-            if any(void.id == write.shipment_id for void in held.held[write.order_id].voids):
-                tx.publish(removal_needed(write), trace=trace)
-        case Failed(reason):
-            tx.publish(TrackingFailed(reason=held.private(write.order_id, reason), **about), trace=trace)
-        case Doubt(note, needs_person=True) if not write.needs_person:
-            reason = f"Nobody can tell whether the channel knows the parcel: {note}. Look there, then decide."
-            tx.publish(TrackingFailed(reason=reason, **about), trace=trace)
+    if isinstance(outcome, Done):
+        told = {"external_fulfillment_id": outcome.external_id, "adopted": outcome.adopted, "evidence": outcome.note}
+        tx.publish(TrackingWritten(**about, **told), trace=trace)
+        if any(void.id == write.shipment_id for void in held.held[write.order_id].voids):
+            tx.publish(removal_needed(write), trace=trace)
+    elif (why := trouble(held, write, outcome, "the channel knows the parcel")) is not None:
+        tx.publish(TrackingFailed(reason=why, **about), trace=trace)
 
 
 def tell_tag(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
     """How the tag of an order stands, for its timeline; it holds nothing up."""
-    tag = write.payload["tag"]
-    match outcome:
-        case Done(_, note, adopted):
-            tx.publish(OrderTagged(order_id=write.order_id, tag=tag, adopted=adopted, evidence=note), trace=trace)
-        case Failed(reason):
-            said = held.private(write.order_id, reason)
-            tx.publish(OrderTagFailed(order_id=write.order_id, tag=tag, reason=said), trace=trace)
-        case Doubt(note, needs_person=True) if not write.needs_person:
-            said = f"Nobody can tell whether the order has the tag: {note}. Look there, then decide."
-            tx.publish(OrderTagFailed(order_id=write.order_id, tag=tag, reason=said), trace=trace)
+    about = {"order_id": write.order_id, "tag": write.payload["tag"]}
+    if isinstance(outcome, Done):
+        tx.publish(OrderTagged(adopted=outcome.adopted, evidence=outcome.note, **about), trace=trace)
+    elif (why := trouble(held, write, outcome, "the order has the tag")) is not None:
+        tx.publish(OrderTagFailed(reason=why, **about), trace=trace)
 
 
 def tell_answer(tx: Tx, held: Desks, write: Any, outcome: Outcome, trace: str) -> None:
     """How our answer to a merchant's request stands, for the order's timeline."""
     about = {"order_id": write.order_id} | {name: write.payload[name] for name in ("route_id", "request_id", "answer")}
+    if isinstance(outcome, Done):
+        told = {"adopted": outcome.adopted, "overtaken": outcome.overtaken, "evidence": outcome.note}
+        tx.publish(ChannelRequestAnswered(**about, **told), trace=trace)
+    elif (why := trouble(held, write, outcome, "the channel knows the answer")) is not None:
+        tx.publish(ChannelRequestFailed(reason=why, **about), trace=trace)
+
+
+def trouble(held: Desks, write: Any, outcome: Outcome, unknown: str) -> str | None:
+    """Why a person has to look at a write, if this outcome is the first to say so; `unknown` is what nobody can tell
+    of one in doubt."""
     match outcome:
-        case Done(_, note, adopted, _, overtaken):
-            tx.publish(
-                ChannelRequestAnswered(adopted=adopted, overtaken=overtaken, evidence=note, **about), trace=trace
-            )
         case Failed(reason):
-            tx.publish(ChannelRequestFailed(reason=held.private(write.order_id, reason), **about), trace=trace)
+            return held.private(write.order_id, reason)
         case Doubt(note, needs_person=True) if not write.needs_person:
-            reason = f"Nobody can tell whether the channel knows the answer: {note}. Look there, then decide"
-            tx.publish(ChannelRequestFailed(reason=reason, **about), trace=trace)
+            return f"Nobody can tell whether {unknown}: {note}. Look there, then decide."
+    return None

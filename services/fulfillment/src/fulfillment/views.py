@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from fulfillment.domain.desk import Desk, Shipment
+from fulfillment.domain.desk import Desk, Shipment, reference_of
 from fulfillment.domain.protocol import is_writing, lacks
 
 WRITE_FIELDS = (
@@ -31,7 +31,7 @@ def desk(order_id: UUID, held: Desk, names: Mapping[str, str], rows: Sequence[An
         "requests": [
             {
                 "revision": number,
-                "reference": f"{order_id}:{number}",
+                "reference": reference_of(order_id, number),
                 "destination": names.get(revision.destination, revision.destination),
                 "fate": revision.fate,
                 "lines": dict(revision.units),

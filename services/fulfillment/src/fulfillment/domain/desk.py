@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
+from uuid import UUID
 
 from fulfillment.domain.units import NONE, Units
 
@@ -205,6 +206,15 @@ class Desk:
     voids: tuple[Void, ...] = ()
     deliveries: tuple[Delivery, ...] = ()
     settlement: Settlement = Settlement()
+
+    def doubt(self, shipment_id: str) -> Shipment | None:
+        """A shipment that waits for a look; None when it does not, any more or yet."""
+        return next((one for one in self.doubted if one.id == shipment_id), None)
+
+
+def reference_of(order_id: UUID, revision: int) -> str:
+    """The name under which a destination knows one revision of an order's request."""
+    return f"{order_id}:{revision}"
 
 
 @dataclass(frozen=True, slots=True)
