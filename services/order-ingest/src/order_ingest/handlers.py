@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from crossdock.channels.destinations import ROLE, destination_for
@@ -56,7 +56,7 @@ from order_ingest.book import Book, Cause
 from order_ingest.domain import fold, milestones
 from order_ingest.domain.channel import Channel, configure, disconnect, zone_of
 from order_ingest.domain.ids import order_id_of
-from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key
+from order_ingest.domain.order import Order, Recipient, Rejection, Request, Tracking, parcel_key, request_key
 from order_ingest.domain.steps import Step
 from order_ingest.intake import Word, take
 from order_ingest.store import channels, feeds, orders, touches
@@ -231,6 +231,15 @@ def not_written(order: Order, event: TrackingFailed) -> Step:
     return milestones.take_tracking(order, parcel_key(event.shipment_id, event.package_ref), tracking)
 
 
+def answered(order: Order, event: ChannelRequestAnswered) -> Step:
+    state: Literal["overtaken", "done"] = "overtaken" if event.overtaken else "done"
+    return milestones.take_answered(order, request_key(event.route_id, event.request_id), state)
+
+
+def not_answered(order: Order, event: ChannelRequestFailed) -> Step:
+    return milestones.take_answered(order, request_key(event.route_id, event.request_id), "failed")
+
+
 MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     OrderMatched: matched,
     OrderUnmatched: matched,
@@ -249,9 +258,11 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     OrderTagged: lambda order, e: milestones.take_tagging(order, Tracking("done", adopted=e.adopted)),
     OrderTagFailed: lambda order, e: milestones.take_tagging(order, Tracking("failed", reason=e.reason)),
     ChannelRequestAnswered: lambda order, e: milestones.take_answered(
-        order, f"{e.route_id}/{e.request_id}", "overtaken" if e.overtaken else "done"
+        order, request_key(e.route_id, e.request_id), "overtaken" if e.overtaken else "done"
     ),
-    ChannelRequestFailed: lambda order, e: milestones.take_answered(order, f"{e.route_id}/{e.request_id}", "failed"),
+    ChannelRequestFailed: lambda order, e: milestones.take_answered(
+        order, request_key(e.route_id, e.request_id), "failed"
+    ),
 }
 """What each event of another service does to an order."""
 

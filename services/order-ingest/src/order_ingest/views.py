@@ -10,8 +10,7 @@ from crossdock.channels.registry import can
 from order_ingest.domain.holds import shown_holds
 from order_ingest.domain.order import Order, Snapshot, parcel_key, shipped_net
 from order_ingest.domain.tabs import EVERY_TAB, counts_of
-from order_ingest.store.orders import Row
-from order_ingest.store.pages import listed_row
+from order_ingest.store.orders import Row, whole_row_of
 from order_ingest.translate import told_hold, told_refusal
 
 
@@ -61,7 +60,7 @@ def order_view(row: Row, status: str, timeline: Sequence[Any], limit: int) -> di
 
 def listed(row: Any) -> dict[str, Any]:
     """One order in a list: what it is, where it stands, and why it waits."""
-    found = listed_row(row)
+    found = whole_row_of(row)
     names = ("order_id", "channel_id", "channel", "channel_kind", "external_id", "number", "placed_at", "status")
     return {name: getattr(row, name) for name in names} | {
         "total": found.source and found.source.total,

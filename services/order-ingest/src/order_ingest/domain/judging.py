@@ -11,6 +11,7 @@ from order_ingest.domain.order import WITHDRAWN, Hold, Order, Snapshot, Units, V
 from order_ingest.domain.policy import ANYWHERE, PAID, Policy
 from order_ingest.domain.requests import asked_of
 from order_ingest.domain.routing import NOT_REQUESTED, PATIENCE, Route, Routing, Share, share_of, unplaced
+from order_ingest.domain.units import total
 
 TEST, LEFT_OUT, TOO_OLD, STATUS, ELSEWHERE, NO_LOCATION, DECLINED = (
     "test",
@@ -73,10 +74,7 @@ def _share(source: Snapshot, policy: Policy, routing: Routing | None, *, late: b
     share = share_of(routing, policy)
     if late or not policy.without_location:
         return share
-    to_ship = dict(share.to_ship)
-    for line, units in unplaced(routing, _kept(source, policy)).items():
-        to_ship[line] = to_ship.get(line, 0) + units
-    return share._replace(to_ship=to_ship)
+    return share._replace(to_ship=total((share.to_ship, unplaced(routing, _kept(source, policy)))))
 
 
 def _ours(share: Share, line: str, before_ours: Units) -> int:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from order_ingest.domain.policy import NO_TERMS, Terms
 from order_ingest.domain.routing import Routing
+from order_ingest.domain.units import total
 
 Units = Mapping[str, int]
 Recipient = Mapping[str, Any]
@@ -211,11 +212,7 @@ class Shipment:
 
     def units(self) -> dict[str, int]:
         """Units by line over all its parcels."""
-        total: dict[str, int] = {}
-        for package in self.packages:
-            for line_id, units in package.units.items():
-                total[line_id] = total.get(line_id, 0) + units
-        return total
+        return total(package.units for package in self.packages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +239,7 @@ class Asked:
     @property
     def key(self) -> str:
         """What names the request among all of the order's."""
-        return f"{self.route_id}/{self.request_id}"
+        return request_key(self.route_id, self.request_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -348,6 +345,11 @@ class Order(NamedTuple):
         return self.cancelled or bool(self.verdict.cancelled_by)
 
 
+def request_key(route_id: str, request_id: str) -> str:
+    """The name of one request to our fulfillment service within its order."""
+    return f"{route_id}/{request_id}"
+
+
 def parcel_key(shipment_id: str, package_ref: str) -> str:
     """The name of one parcel within its order."""
     return f"{shipment_id}/{package_ref}"
@@ -355,9 +357,4 @@ def parcel_key(shipment_id: str, package_ref: str) -> str:
 
 def shipped_net(order: Order) -> dict[str, int]:
     """Units that left and whose shipment was not voided, by line."""
-    left: dict[str, int] = {}
-    for shipment_id, shipment in order.shipments.items():
-        if shipment_id not in order.voids:
-            for line_id, units in shipment.units().items():
-                left[line_id] = left.get(line_id, 0) + units
-    return left
+    return total(one.units() for shipment_id, one in order.shipments.items() if shipment_id not in order.voids)

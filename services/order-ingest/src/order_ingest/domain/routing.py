@@ -5,12 +5,13 @@ those that our locations still have to ship, both as one read of the channel tol
 wherever a shipment was recorded last.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from order_ingest.domain.policy import Policy
+from order_ingest.domain.units import total
 
 PATIENCE = timedelta(minutes=10)
 """So long after an order's last change a unit may be assigned to no location because the assignment is late."""
@@ -113,12 +114,3 @@ def unplaced(routing: Routing, kept: Mapping[str, int]) -> dict[str, int]:
     """Units that are kept and neither left anywhere nor are assigned to any location."""
     placed = total([*(route.units for route in routing.routes), *(one.units for one in routing.shipped)])
     return {line: units - placed.get(line, 0) for line, units in kept.items() if units > placed.get(line, 0)}
-
-
-def total(several: Iterable[Mapping[str, int]]) -> dict[str, int]:
-    """Sum units by line."""
-    summed: dict[str, int] = {}
-    for units in several:
-        for line, count in units.items():
-            summed[line] = summed.get(line, 0) + count
-    return summed

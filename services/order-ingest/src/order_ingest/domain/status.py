@@ -4,6 +4,7 @@ from datetime import datetime
 
 from order_ingest.domain.holds import NOT_DUE, holds_of
 from order_ingest.domain.order import WITHDRAWN, Order, Units, shipped_net
+from order_ingest.domain.units import total
 
 STATUSES = (
     "received",
@@ -88,16 +89,17 @@ def _destination_has_it(order: Order, wanted: Units) -> bool:
     newest = max(order.requested, default=0)
     if newest not in order.accepted or newest in order.rejected:
         return False
-    asked: dict[str, int] = {}
-    for shipment_id, reship in order.voids.items():
-        if not reship and shipment_id in order.shipments:
-            for line_id, units in order.shipments[shipment_id].units().items():
-                asked[line_id] = asked.get(line_id, 0) - units
-    for revision, request in order.requested.items():
-        if revision in order.accepted and revision not in order.rejected:
-            for line_id, units in request.units.items():
-                asked[line_id] = asked.get(line_id, 0) + units
-    return all(asked.get(line_id, 0) >= units for line_id, units in wanted.items())
+    back = total(
+        order.shipments[shipment_id].units()
+        for shipment_id, reship in order.voids.items()
+        if not reship and shipment_id in order.shipments
+    )
+    asked = total(
+        request.units
+        for revision, request in order.requested.items()
+        if revision in order.accepted and revision not in order.rejected
+    )
+    return all(asked.get(line_id, 0) - back.get(line_id, 0) >= units for line_id, units in wanted.items())
 
 
 def _positive(units: Units) -> dict[str, int]:

@@ -11,8 +11,7 @@ from crossdock.storage.engine import columns
 from order_ingest.domain.channel import Channel
 from order_ingest.domain.policy import policy_of
 from order_ingest.domain.status import OPEN
-from order_ingest.store.documents import source_of
-from order_ingest.store.orders import COLUMNS, Row, row_of
+from order_ingest.store.orders import COLUMNS, Row, whole_row_of
 
 FIRST = UUID(int=0)
 SHARE = text("""
@@ -133,7 +132,7 @@ async def page_to_reconsider(tx: Tx, channel_id: UUID, limit: int) -> Sequence[R
     found = await tx.rows(
         OPEN_ORDERS, channel_id=channel_id, after=cursor[0].after, statuses=[*OPEN, "rejected"], limit=limit
     )
-    return [row_of(row)._replace(source=row.source and source_of(row.source)) for row in found]
+    return [whole_row_of(row) for row in found]
 
 
 async def reconsidered(tx: Tx, channel_id: UUID, last: UUID | None) -> None:

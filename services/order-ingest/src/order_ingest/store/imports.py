@@ -18,7 +18,7 @@ ENDED = ("finished", "finished_partially", "failed", "stopped")
 SHOWN = """
     i.import_id, i.channel_id, c.name AS channel, i.file_name, i.sha256, i.bytes, i.encoding, i.dialect, i.state,
     i.place, i.rows, i.orders, i.will_create, i.created, i.duplicates, i.errors, i.problem, i.created_by, i.created_at,
-    i.changed_at
+    i.changed_at, i.kept_bytes
 """
 ADD = text("""
     INSERT INTO order_import (import_id, channel_id, channel_kind, file_name, created_by)
@@ -84,10 +84,10 @@ LOCK_KEPT = text("""
     ORDER BY import_id FOR UPDATE
 """)
 ONE = text(f"""
-    SELECT {SHOWN}, i.kept_bytes FROM order_import i JOIN channel c USING (channel_id) WHERE i.import_id = :import_id
+    SELECT {SHOWN} FROM order_import i JOIN channel c USING (channel_id) WHERE i.import_id = :import_id
 """)  # noqa: S608
 PAGE = text(f"""
-    SELECT {SHOWN}, i.kept_bytes FROM order_import i JOIN channel c USING (channel_id)
+    SELECT {SHOWN} FROM order_import i JOIN channel c USING (channel_id)
     WHERE CAST(:before AS uuid) IS NULL OR i.import_id < :before
     ORDER BY i.import_id DESC LIMIT :limit
 """)  # noqa: S608

@@ -190,8 +190,7 @@ async def lock_by_keys(tx: Tx, keys: Mapping[tuple[UUID, str], Key]) -> dict[tup
         for name, k in keys.items()
     }
     for row in await tx.rows(LOCK_BY_KEYS, **wanted):
-        source = None if row.source is None else source_of(row.source)
-        rows[row.channel_id, row.external_id] = row_of(row)._replace(source=source)
+        rows[row.channel_id, row.external_id] = whole_row_of(row)
     return rows
 
 
@@ -211,6 +210,11 @@ def row_of(row: SqlRow) -> Row:
     """The order in a row that holds COLUMNS."""
     order = order_of(row.progress, refetching=row.refetch_due_at is not None, again=row.refetch_again)
     return Row(row.order_id, row.channel_id, row.channel_kind, row.external_id, order)
+
+
+def whole_row_of(row: SqlRow) -> Row:
+    """The order in a row that holds COLUMNS and the source."""
+    return row_of(row)._replace(source=None if row.source is None else source_of(row.source))
 
 
 async def add(tx: Tx, rows: Sequence[Row]) -> None:

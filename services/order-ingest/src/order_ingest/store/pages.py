@@ -13,8 +13,7 @@ from crossdock.messaging.transaction import Tx
 from crossdock.storage.engine import Row as SqlRow
 from order_ingest.domain.ids import first_id_at
 from order_ingest.store import counts
-from order_ingest.store.documents import source_of
-from order_ingest.store.orders import COLUMNS, Row, number_key, row_of
+from order_ingest.store.orders import COLUMNS, Row, number_key, whole_row_of
 
 LISTED = """o.order_id, o.channel_id, o.channel_kind, o.external_id, o.number, o.placed_at, o.status, o.source,
     o.progress, o.refetch_due_at, o.refetch_again,
@@ -148,15 +147,10 @@ CLOCKS = {
 
 
 async def page(tx: Tx, wanted: Wanted, limit: int) -> Sequence[SqlRow]:
-    """Orders in the order that is asked for. Each comes as its row, whose order `listed_row` reads."""
+    """Orders in the order that is asked for. Each comes as its row, whose order `orders.whole_row_of` reads."""
     given = _given(wanted)
     await tx.run(CUSTOM_PLANS)
     return await tx.rows(_page(frozenset(given), wanted.clock, wanted.sort), limit=limit, **given)
-
-
-def listed_row(row: SqlRow) -> Row:
-    """The order in a row of a page, its source included."""
-    return row_of(row)._replace(source=None if row.source is None else source_of(row.source))
 
 
 async def ids_of_number(tx: Tx, number: str) -> list[UUID]:
@@ -169,7 +163,7 @@ async def one(tx: Tx, order_id: UUID) -> tuple[Row, str] | None:
     rows = await tx.rows(ONE, order_id=order_id)
     if not rows:
         return None
-    return listed_row(rows[0]), rows[0].status
+    return whole_row_of(rows[0]), rows[0].status
 
 
 async def timeline(tx: Tx, order_id: UUID, after: UUID | None, limit: int) -> Sequence[SqlRow]:

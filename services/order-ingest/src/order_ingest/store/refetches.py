@@ -7,7 +7,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from crossdock.messaging.transaction import Tx
-from order_ingest.store.orders import COLUMNS, Row, row_of, sources
+from order_ingest.store.orders import COLUMNS, Row, whole_row_of
 
 CLAIM = text("""
     UPDATE orders SET refetch_token = :token, refetch_again = false, refetch_attempt = refetch_attempt + 1,
@@ -19,7 +19,7 @@ CLAIM = text("""
         coalesce(CAST(progress ->> 'follows' AS bool), false) AS follows
 """)
 LOCK_MINE = text(f"""
-    SELECT {COLUMNS} FROM orders
+    SELECT {COLUMNS}, source FROM orders
     WHERE order_id = ANY(CAST(:order_ids AS uuid[])) AND refetch_token = :token ORDER BY order_id FOR UPDATE
 """)  # noqa: S608
 DUE = text("""
@@ -56,8 +56,7 @@ async def claim(tx: Tx, token: UUID, *, limit: int, lease_seconds: float) -> lis
 async def lock_mine(tx: Tx, token: UUID, claimed: Sequence[Refetch]) -> dict[UUID, Row]:
     """Lock those that were claimed under this token and are not lost to somebody else since, with their sources."""
     rows = await tx.rows(LOCK_MINE, token=token, order_ids=[one.order_id for one in claimed])
-    found = await sources(tx, [row.order_id for row in rows])
-    return {row.order_id: row_of(row)._replace(source=found.get(row.order_id)) for row in rows}
+    return {row.order_id: whole_row_of(row) for row in rows}
 
 
 async def finish(tx: Tx, done: Sequence[UUID], later: Mapping[UUID, float]) -> None:
