@@ -16,6 +16,7 @@ from order_ingest.domain.order import Arrival
 
 Answer = Arrival | ChannelError | None
 T = TypeVar("T")
+LONGEST_WAIT_SECONDS = 3600.0
 
 
 async def ask(
@@ -40,6 +41,12 @@ async def _read(
         if found is not None and routes and isinstance(source, RouteSource):
             found = replace(found, routing=await source.fetch_routing(access, external_id))
     return found
+
+
+def pause(seconds: float, attempt: int, after: float = 0.0) -> float:
+    """Seconds until a channel is asked again: doubled with each attempt (from 1), at least what it asked for (`after`),
+    at most an hour."""
+    return min(max(after, seconds * 2.0 ** min(attempt - 1, 20)), LONGEST_WAIT_SECONDS)
 
 
 async def answered(context: Context, channel_id: UUID, read: Awaitable[T]) -> T | ChannelError:

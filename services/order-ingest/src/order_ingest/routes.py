@@ -13,7 +13,7 @@ from crossdock.channels.registry import connector
 from crossdock.contracts.base import utc_now
 from crossdock.messaging.envelope import new_id
 from crossdock.service.app import Context
-from order_ingest.asking import answered
+from order_ingest.asking import answered, pause
 from order_ingest.book import Cause
 from order_ingest.domain import fold
 from order_ingest.domain.ids import order_id_of
@@ -24,7 +24,6 @@ from order_ingest.store import touches
 from order_ingest.store.orders import Key, Row
 from order_ingest.store.touches import Touch
 
-LONGEST_WAIT_SECONDS = 3600.0
 log = logging.getLogger(__name__)
 
 
@@ -45,7 +44,7 @@ async def find_owners(context: Context) -> bool:
         named = [(one, owner) for one, owner in found.items() if isinstance(owner, str)]
         await take(tx, [reread(one.channel_id, one.channel_kind, owner) for one, owner in named])
         later = {
-            one: _wait(settings.refetch_retry_seconds, one, owner)
+            one: pause(settings.refetch_retry_seconds, one.attempt, owner.after)
             for one, owner in found.items()
             if isinstance(owner, Retryable)
         }
@@ -68,11 +67,6 @@ async def _read(context: Context, touch: Touch, seconds: float) -> str | None:
     access = await context.access.channel(touch.channel_id)
     async with asyncio.timeout(seconds):
         return await source.order_of_route(access, touch.route_id)
-
-
-def _wait(seconds: float, touch: Touch, problem: Retryable) -> float:
-    doubled: float = seconds * 2 ** min(touch.attempt - 1, 20)
-    return min(max(problem.after, doubled), LONGEST_WAIT_SECONDS)
 
 
 def reread(channel_id: UUID, channel_kind: str, external_id: str) -> Word:

@@ -9,7 +9,7 @@ from crossdock.contracts.base import utc_now
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx
 from crossdock.service.app import Context, Worker
-from order_ingest.asking import Answer, ask
+from order_ingest.asking import Answer, ask, pause
 from order_ingest.book import Book, Cause
 from order_ingest.domain import fold
 from order_ingest.domain.order import Arrival
@@ -22,7 +22,6 @@ from order_ingest.store import channels, counts, orders, refetches
 from order_ingest.store.orders import Row
 from order_ingest.store.refetches import Refetch
 
-LONGEST_WAIT_SECONDS = 3600.0
 COUNT_ROWS = 5000
 LONGEST_ROUTING_SECONDS = 60.0
 """At most so long until a channel is asked again that has yet to say which location ships an order."""
@@ -63,9 +62,8 @@ async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seco
     for wanted, answer in answers.items():
         if wanted.order_id not in rows:
             continue
-        doubled = retry_seconds * 2 ** min(wanted.attempt - 1, 20)
         if isinstance(answer, Retryable):
-            later[wanted.order_id] = min(max(answer.after, doubled), LONGEST_WAIT_SECONDS)
+            later[wanted.order_id] = pause(retry_seconds, wanted.attempt, answer.after)
             continue
         cause = Cause(utc_now(), wanted.channel_kind)
         govern(book, wanted.order_id, terms(known[wanted.channel_id], cause.at), cause)
@@ -73,7 +71,8 @@ async def _apply(tx: Tx, token: UUID, answers: dict[Refetch, Answer], retry_seco
         step = _step(book.rows[wanted.order_id], book, wanted, answer)
         book.take(wanted.order_id, step, cause)
         if step.order.refetching:
-            later[wanted.order_id] = 0.0 if voided else min(doubled, LONGEST_ROUTING_SECONDS)
+            routing = min(pause(retry_seconds, wanted.attempt), LONGEST_ROUTING_SECONDS)
+            later[wanted.order_id] = 0.0 if voided else routing
         else:
             done.append(wanted.order_id)
     await book.save(whole=True)
