@@ -40,8 +40,8 @@ async def test_a_request_is_accepted_and_carries_all_that_is_needed(sandbox: San
 
 async def test_a_request_carries_what_the_buyer_was_promised(sandbox: Sandbox, warehouse: ChannelAccess) -> None:
     berlin = timezone(timedelta(hours=1))
-    promised = {"service": "Express", "ship_by": datetime(2026, 3, 1, 17, tzinfo=berlin)}
-    await connector.submit(warehouse, replace(REQUEST, **promised))  # type: ignore[arg-type]
+    promised = replace(REQUEST, service="Express", ship_by=datetime(2026, 3, 1, 17, tzinfo=berlin))
+    await connector.submit(warehouse, promised)
     (held,) = sandbox.look("3pl/requests")["requests"]
     assert [held[name] for name in ("service", "ship_by", "deliver_by")] == ["Express", "2026-03-01T16:00:00Z", None]
 

@@ -1,7 +1,5 @@
 """What the demonstration's store had before the hub: orders that an import brings in, and a change that nobody told."""
 
-import time
-from collections.abc import Sequence
 from typing import Any
 
 from rich.console import Console
@@ -9,6 +7,7 @@ from rich.console import Console
 from crossdock.cli.client import Client
 from crossdock.cli.commands.runs import follow, runs_table
 from crossdock.cli.demo.kinds import MUG, SHIRT
+from crossdock.cli.demo.patience import patiently
 from crossdock.cli.demo.sandbox import Sandbox, SandboxOrder, Shop
 
 OLD_ORDERS = 6
@@ -40,7 +39,7 @@ class History:
         wrong = [] if run["state"] == "finished" else [f"the import is {run['state']}: {run['problem']}"]
         if run["imported"] != OLD_ORDERS:
             wrong.append(f"{run['imported']} orders were new instead of {OLD_ORDERS}")
-        return wrong + self._not_shipped(channel_id)
+        return [*wrong, *patiently(lambda: self._not_shipped(channel_id), SHIPPED_SECONDS)]
 
     def read_again(self, channel_id: str) -> list[str]:
         """Change an old order without telling anybody, and start the daily re-fetch; what went wrong."""
@@ -53,30 +52,18 @@ class History:
         runs_table(self._console, [run])
         if run["state"] != "finished":
             return [f"the daily re-fetch is {run['state']}: {run['problem']}"]
-        order_id = self._ids(channel_id, [changed])[0]
-        return [] if self._moved(order_id) else [f"the new address of {changed.name} was not found"]
+        [order_id] = [one["order_id"] for one in self._listed(channel_id) if one["number"] == changed.name]
+        return list(patiently(lambda: self._not_moved(changed.name, order_id), SHIPPED_SECONDS))
 
-    def _moved(self, order_id: str) -> bool:
+    def _not_moved(self, name: str, order_id: str) -> list[str]:
         """A store's times have whole seconds: a change in the second of another is read once more, after the run."""
-        end = time.monotonic() + SHIPPED_SECONDS
-        while self._client.get(f"/v1/orders/{order_id}/recipient")["recipient"]["address"].get("city") != "Elsewhere":
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.4)
-        return True
+        address = self._client.get(f"/v1/orders/{order_id}/recipient")["recipient"]["address"]
+        return [] if address.get("city") == "Elsewhere" else [f"the new address of {name} was not found"]
 
     def _not_shipped(self, channel_id: str) -> list[str]:
-        end = time.monotonic() + SHIPPED_SECONDS
-        while True:
-            states = {order["number"]: order["status"] for order in self._listed(channel_id)}
-            left = [order.name for order in self._orders if states.get(order.name) != "shipped"]
-            if not left or time.monotonic() > end:
-                return [f"{name} is {states.get(name, 'missing')}, not shipped" for name in left]
-            time.sleep(0.4)
-
-    def _ids(self, channel_id: str, orders: Sequence[SandboxOrder]) -> list[str]:
-        ids = {order["number"]: str(order["order_id"]) for order in self._listed(channel_id)}
-        return [ids[order.name] for order in orders]
+        states = {order["number"]: order["status"] for order in self._listed(channel_id)}
+        left = [order.name for order in self._orders if states.get(order.name) != "shipped"]
+        return [f"{name} is {states.get(name, 'missing')}, not shipped" for name in left]
 
     def _listed(self, channel_id: str) -> list[dict[str, Any]]:
         return list(self._client.get("/v1/orders", channel=channel_id, limit=200)["orders"])

@@ -1,6 +1,5 @@
 """The demonstration itself: connect, sell, watch, check."""
 
-import time
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +15,7 @@ from crossdock.cli import views
 from crossdock.cli.client import CannotCall, Client
 from crossdock.cli.demo.history import OLD_ORDERS, History
 from crossdock.cli.demo.kinds import KINDS, PRODUCTS, STOCK, Kind, plainly
+from crossdock.cli.demo.patience import patiently
 from crossdock.cli.demo.sandbox import Sandbox, SandboxOrder, Shop
 
 WAIT_SECONDS = 75.0
@@ -110,16 +110,17 @@ class Story:
             self._take_live(channel["id"])
 
     def _take_live(self, channel_id: str) -> None:
-        """As soon as order-ingest has heard of the channel."""
-        end = time.monotonic() + GO_LIVE_SECONDS
-        while True:
+        """As soon as order-ingest has heard of the channel. Raises CannotCall."""
+
+        def refused() -> list[CannotCall]:
             try:
                 self._client.call("POST", f"/v1/channels/{channel_id}/go-live", {"orders": "all"})
-                return
-            except CannotCall:
-                if time.monotonic() > end:
-                    raise
-                time.sleep(0.2)
+            except CannotCall as problem:
+                return [problem]
+            return []
+
+        for problem in patiently(refused, GO_LIVE_SECONDS):
+            raise problem
 
     def _stock(self) -> None:
         for sku, units in STOCK.items():
@@ -143,14 +144,16 @@ class Story:
 
     def _watch(self, sold: Sequence[Sold]) -> dict[SandboxOrder, dict[str, Any]]:
         """Show progress until every order is where it has to end, or time is up."""
-        end = time.monotonic() + WAIT_SECONDS
+        found: dict[SandboxOrder, dict[str, Any]] = {}
         with Live(console=self._console, refresh_per_second=4, transient=True) as live:
-            while True:
-                found = self._orders(sold)
+
+            def on_the_way() -> list[Sold]:
+                found.update(self._orders(sold))
                 live.update(_progress(sold, found))
-                if all(_arrived(one, found) for one in sold) or time.monotonic() > end:
-                    return found
-                time.sleep(0.4)
+                return [one for one in sold if not _arrived(one, found)]
+
+            patiently(on_the_way, WAIT_SECONDS)
+        return found
 
     def _orders(self, sold: Sequence[Sold]) -> dict[SandboxOrder, dict[str, Any]]:
         found = {}
@@ -189,18 +192,15 @@ class Story:
             Finding(
                 "the warehouse was asked once for each order, and never for one on hold", tuple(_asked(sold, requests))
             ),
-            Finding("the stores know every parcel once, with its tracking number", tuple(self._told(sold))),
+            Finding(
+                "the stores know every parcel once, with its tracking number",
+                tuple(patiently(lambda: self._untold(sold), TELL_SECONDS)),
+            ),
             Finding("nothing was parked", tuple(self._parked())),
         ]
 
-    def _told(self, sold: Sequence[Sold]) -> list[str]:
-        """What stores know wrongly of parcels once there was time to tell them: an order is shipped a moment before."""
-        end = time.monotonic() + TELL_SECONDS
-        while (wrong := self._untold(sold)) and time.monotonic() < end:
-            time.sleep(0.4)
-        return wrong
-
     def _untold(self, sold: Sequence[Sold]) -> list[str]:
+        """What stores know wrongly of parcels; an order is shipped a moment before they are told."""
         wrong = []
         for one in sold:
             fulfillments = self._sandbox.payload(one.order).get("fulfillments", [])
