@@ -22,6 +22,7 @@ from webhooks import SHOP
 from crossdock.cli.setup import topology_of_installed
 from crossdock.cli.stack import PACKAGES, SERVICES
 from crossdock.local.processes import Child, Process, clean_environment, free_ports
+from crossdock.testing.shared import take_live
 
 UNITS_EACH = 100_000_000
 FILL = f"""
@@ -108,8 +109,8 @@ async def open_hub(system: System) -> Hub:
             http, kind="shopify", name="Chain shop", shop=f"chain-{SHOP}", settings={"destination": place},
             secrets={"webhook_secret": secret, "access_token": secret},
         )  # fmt: skip
-        for choice, status in (({}, 200), ({"preview": True}, 409)):  # once order-ingest has heard of it, and as live
-            await until(partial(_goes_live, http, shop, choice, status), "the shop live in order-ingest", seconds=20)
+    with httpx.Client(base_url=system.stack.gateway_url, headers=key, trust_env=False) as client:
+        await asyncio.to_thread(take_live, client, shop)
     async with system.sql() as sql:
         await sql.execute(FILL.format(channel=shop))
         await sql.execute("ANALYZE")
@@ -174,11 +175,6 @@ async def _connect(http: httpx.AsyncClient, **channel: Any) -> str:
     if answer.is_error:
         raise Wrong(f"the {channel['name']} cannot be connected: {answer.text}")
     return str(answer.json()["id"])
-
-
-async def _goes_live(http: httpx.AsyncClient, channel_id: str, choice: dict[str, bool], status: int) -> bool:
-    reply = await http.post(f"/v1/channels/{channel_id}/go-live", json={"orders": "all"} | choice)
-    return reply.status_code == status
 
 
 async def _load(system: System, hub: Hub, count: int, rate: float) -> dict[str, Any]:
