@@ -24,6 +24,7 @@ from crossdock.messaging.transaction import transaction
 from crossdock.service import exporters, tokens
 from crossdock.service.app import Process
 from crossdock.testing.database import Templates, TestDatabase
+from crossdock.testing.waiting import until
 from gateway.main import service
 from gateway.parts import parts_of
 from gateway.settings import Settings
@@ -141,12 +142,6 @@ def free_port() -> int:
     return some_port()
 
 
-@pytest.fixture
-def until() -> Callable[..., Any]:
-    """Wait until an asynchronous condition holds."""
-    return come_true
-
-
 @pytest.fixture(scope="session")
 def sandbox_url() -> Iterator[str]:
     """One sandbox for the run."""
@@ -190,9 +185,9 @@ async def run_gateway(database: TestDatabase, *, wait_for: str = "/readyz", **se
         base_url=url, headers={"authorization": f"Bearer {API_KEY}"}, timeout=10, trust_env=False
     ) as client:
         try:
-            await come_true(lambda: answers(client, wait_for, 200))
+            await until(lambda: answers(client, wait_for, 200))
             if wait_for == "/readyz":  # a worker stores the first API key, perhaps a moment after that
-                await come_true(lambda: answers(client, "/v1/channels", 200))
+                await until(lambda: answers(client, "/v1/channels", 200))
             yield Running(process, client, url)
         finally:
             process.context.stopping.set()
@@ -230,11 +225,3 @@ async def answers(client: httpx.AsyncClient, path: str, status: int) -> bool:
         return (await client.get(path)).status_code == status
     except httpx.HTTPError:
         return False
-
-
-async def come_true(condition: Callable[[], Any], seconds: float = 10.0) -> None:
-    """Wait until an asynchronous condition holds."""
-    deadline = asyncio.get_running_loop().time() + seconds
-    while not await condition():
-        assert asyncio.get_running_loop().time() < deadline, "it did not come true in time"
-        await asyncio.sleep(0.05)

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, Store, Warehouse, line, sentences, story
+from crossdock.testing.waiting import eventually
 
 NEXT_SECOND = 1.1
 """What a store tells has whole seconds."""

@@ -5,8 +5,8 @@ import re
 import httpx
 import pytest
 
-from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, Store, line, sentences, story
+from crossdock.testing.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

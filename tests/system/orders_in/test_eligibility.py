@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, line, sentences
+from crossdock.testing.waiting import eventually
 
 NEXT_SECOND = 1.1
 """What a store tells has whole seconds: what happens within one is not told apart."""

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, Store, Warehouse, line, sentences, story
+from crossdock.testing.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, Store, line, story
+from crossdock.testing.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

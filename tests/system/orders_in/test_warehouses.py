@@ -2,8 +2,8 @@
 
 import pytest
 
-from crossdock.testing.shared import eventually
 from crossdock.testing.stores import Hub, line, sentences
+from crossdock.testing.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

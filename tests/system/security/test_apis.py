@@ -9,7 +9,7 @@ import pytest
 
 from crossdock.cli.stack import SERVICES
 from crossdock.testing.apis import apis_of, explore, unguarded
-from crossdock.testing.shared import eventually
+from crossdock.testing.waiting import eventually
 
 pytestmark = pytest.mark.timeout(1800)
 

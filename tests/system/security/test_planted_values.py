@@ -20,7 +20,7 @@ from crossdock.cli.stack import SERVICES
 from crossdock.contracts.base import utc_now
 from crossdock.storage.roles import roles_of
 from crossdock.testing.forgeries import sign_as_shopify, sign_as_standard_webhooks
-from crossdock.testing.shared import eventually
+from crossdock.testing.waiting import eventually
 
 pytestmark = pytest.mark.timeout(400)
 

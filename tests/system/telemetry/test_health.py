@@ -22,7 +22,8 @@ from crossdock.storage.engine import async_url
 from crossdock.testing.database import TestDatabase
 from crossdock.testing.market import Background
 from crossdock.testing.proxy import FaultProxy, between
-from crossdock.testing.shared import eventually, metric
+from crossdock.testing.shared import metric
+from crossdock.testing.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(180)]
 

@@ -6,8 +6,9 @@ import httpx
 import pytest
 
 from crossdock.testing.market import Market
-from crossdock.testing.shared import eventually, metric
+from crossdock.testing.shared import metric
 from crossdock.testing.system import System
+from crossdock.testing.waiting import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(240)]
 RECEIVE = {"messaging_destination_name": "order-ingest.receive-orders"}

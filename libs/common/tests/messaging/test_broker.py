@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
@@ -14,6 +14,7 @@ from crossdock.local.servers import Broker as Server
 from crossdock.messaging.broker import LARGEST_WINDOW, Broker, BrokerAway, Delivery, Reconnected, Stream
 from crossdock.messaging.envelope import Outgoing, new_id
 from crossdock.messaging.topology import DEAD_LETTERS, Queue, Topology
+from crossdock.testing.waiting import until
 
 QUEUE = "inventory.reserve-stock"
 TOPOLOGY = Topology(exchanges=("events", "internal"), queues=(Queue(QUEUE, (("events", "order.matched.v1"),)),))
@@ -66,12 +67,6 @@ async def take(stream: Stream, count: int, limit: int = LARGEST_WINDOW) -> list[
     return got
 
 
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():
-            await asyncio.sleep(0.05)
-
-
 @pytest.fixture
 async def management(broker: Server, vhost: str) -> AsyncIterator[Management]:
     async with httpx.AsyncClient(
@@ -95,7 +90,7 @@ async def disconnect(management: Management, vhost: str, side: str) -> None:
                 await management.delete(f"connections/{each['name']}")
         return bool(mine)
 
-    await eventually(closed)
+    await until(closed)
 
 
 async def rose(broker: Broker, generation: int) -> bool:
@@ -222,7 +217,7 @@ async def test_after_a_lost_connection_old_deliveries_are_thrown_away_and_come_a
         old = await take(stream, 2, limit=2)
         generation = broker.generation
         await disconnect(management, vhost, "consuming")
-        await eventually(lambda: rose(broker, generation))
+        await until(lambda: rose(broker, generation))
         again = await take(stream, 3)
         assert broker.generation > generation
         assert [each.redelivered for each in again] == [True] * 3
@@ -244,7 +239,7 @@ async def test_publishing_goes_on_after_a_lost_connection(vhost: str, management
                 return bool((await broker.publish([message()])).confirmed)
             return False
 
-        await eventually(published)
+        await until(published)
 
 
 async def test_publishing_while_disconnected_fails_at_once(vhost: str) -> None:
@@ -282,7 +277,7 @@ async def test_consuming_goes_on_when_the_queue_is_deleted_and_made_again(vhost:
             await broker.publish([message()])
             return bool(await stream.take(1, 0.2))
 
-        await eventually(arrives)
+        await until(arrives)
         with pytest.raises(Reconnected):
             await stream.ack_through(old)
 
@@ -297,7 +292,7 @@ async def test_a_binding_that_someone_removed_comes_back(vhost: str, management:
         async def routed() -> bool:
             return bool((await broker.publish([message()])).confirmed)
 
-        await eventually(routed)
+        await until(routed)
 
 
 async def test_dead_letters_have_a_queue(vhost: str, management: Management) -> None:

@@ -5,7 +5,7 @@ import ipaddress
 import logging
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -26,6 +26,7 @@ from crossdock.messaging.broker import Broker, BrokerAway, Published, Reconnecte
 from crossdock.messaging.broker.link import outcome
 from crossdock.messaging.envelope import Outgoing, new_id
 from crossdock.messaging.topology import Queue, Topology
+from crossdock.testing.waiting import until
 
 QUEUE, OTHER = "inventory.reserve-stock", "inventory.count-stock"
 TOPOLOGY = Topology(
@@ -126,12 +127,6 @@ async def running(
         async with asyncio.timeout(SOON):
             await broker.close()
             await task
-
-
-async def eventually(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():
-            await asyncio.sleep(0.05)
 
 
 async def published(broker: Broker) -> bool:
@@ -253,7 +248,7 @@ async def test_a_window_ends_after_five_seconds_when_confirms_do_not_come(proxy:
         assert 4.5 < time.monotonic() - began < 6
         proxy.cut()
         proxy.flowing.set()
-        await eventually(lambda: published(broker))
+        await until(lambda: published(broker))
 
 
 async def test_the_broker_may_come_after_the_service(vhost: str) -> None:
@@ -283,7 +278,7 @@ async def test_an_exchange_that_someone_deleted_is_declared_again(vhost: str, ma
         (await management.delete(f"exchanges/{name_of(vhost)}/events")).raise_for_status()
         with pytest.raises(BrokerAway, match="no exchange 'events'"):
             await broker.publish([message()])
-        await eventually(lambda: published(broker))
+        await until(lambda: published(broker))
 
 
 async def consumer_of(stream: Stream) -> Any:
@@ -292,7 +287,7 @@ async def consumer_of(stream: Stream) -> Any:
     async def consuming() -> bool:
         return stream._consumer is not None and stream._consumer.since < time.monotonic()
 
-    await eventually(consuming)
+    await until(consuming)
     return stream._consumer
 
 
@@ -366,7 +361,7 @@ async def test_an_acknowledgement_that_the_broker_refuses_costs_only_its_own_str
         async def reopened() -> bool:
             return stream.generation > mine.generation
 
-        await eventually(reopened)
+        await until(reopened)
         await other.ack_one(theirs)
         assert await published(broker)
         assert await stream.take(1, SOON)

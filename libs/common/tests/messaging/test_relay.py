@@ -1,7 +1,7 @@
 """What is committed reaches the broker once it is there, and a consumer survives the loss of either server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager, suppress
 
 import pytest
@@ -16,19 +16,13 @@ from crossdock.messaging.topology import Queue, Topology
 from crossdock.messaging.transaction import Tx, transaction
 from crossdock.testing.probe import Probe, sku
 from crossdock.testing.proxy import between
+from crossdock.testing.waiting import until
 
 QUEUE = Queue("probe.record", (("events", "sku.changed.v1"),))
 
 
 def no_beat() -> None:
     """The loops of a test need not prove that they live."""
-
-
-async def until(condition: Callable[[], Awaitable[bool]], seconds: float = 15.0) -> None:
-    """Wait until something holds; fail when it does not within so many seconds."""
-    async with asyncio.timeout(seconds):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

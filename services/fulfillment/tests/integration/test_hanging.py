@@ -1,7 +1,7 @@
 """A destination that does not answer delays its own orders and nobody else's."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,6 +11,7 @@ import pytest
 
 from crossdock.contracts.gateway import ChannelConfigured
 from crossdock.service import health
+from crossdock.testing.waiting import until
 from fulfillment import dispatcher
 
 MUTE = UUID(int=9)
@@ -71,13 +72,6 @@ async def dispatching(hub: Any) -> AsyncIterator[asyncio.Task[bool]]:
         yield task
     finally:
         hub.context.stopping.set()
-
-
-async def until(true: Callable[[], Awaitable[bool]]) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(20.0):
-        while not await true():
-            await asyncio.sleep(0.02)
 
 
 async def states(hub: Any) -> dict[str, list[str]]:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
+from crossdock.testing.waiting import until
 from gateway import channels, store, workers
 from gateway.domain.deliveries import first_id_at
 from gateway.sealing import SealingBox
@@ -204,9 +205,7 @@ async def test_a_secret_whose_key_is_gone_is_told_and_other_channels_go_on(
 
 
 @alone
-async def test_a_channel_that_another_process_connects_is_known_within_seconds(
-    start: Any, until: Callable[..., Any]
-) -> None:
+async def test_a_channel_that_another_process_connects_is_known_within_seconds(start: Any) -> None:
     async with start() as one, start() as two:
         await one.connect()
 

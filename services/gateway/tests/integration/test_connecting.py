@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -17,6 +17,7 @@ import pytest
 from crossdock.contracts.gateway import ChannelConfigured
 from crossdock.service import tokens
 from crossdock.testing.database import TestDatabase
+from crossdock.testing.waiting import until
 from gateway import channels, workers
 from sandbox.testing import Sandbox
 
@@ -353,7 +354,7 @@ async def test_disconnecting_unsubscribes_and_still_hears_of_privacy(gateway: An
 
 @alone
 async def test_an_uninstalled_store_is_disconnected_by_its_own_word_and_comes_back(
-    start: Any, shopify: Sandbox, vhost: str, until: Callable[..., Any]
+    start: Any, shopify: Sandbox, vhost: str
 ) -> None:
     async with start(broker_url=vhost, wait_for="/readyz") as gateway:
         channel = await approved(gateway, shopify)

@@ -20,6 +20,11 @@ class ServiceRoles:
     owner: str
     runtime: str
 
+    @property
+    def names(self) -> tuple[str, str]:
+        """Both."""
+        return self.owner, self.runtime
+
 
 def roles_of(database: str, service: str) -> ServiceRoles:
     """The roles of a service in a database."""

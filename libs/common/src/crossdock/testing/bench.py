@@ -2,8 +2,8 @@
 
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from sqlalchemy import MetaData, text
@@ -88,11 +88,9 @@ class HandlerBench:
                     await tx.run(text(f"DELETE FROM {table.name}"))  # noqa: S608
         self.published.clear()
 
-    @contextmanager
-    def counting(self) -> Iterator[list[str]]:
+    def counting(self) -> AbstractContextManager[list[str]]:
         """Collect the statements that are sent to Postgres meanwhile."""
-        with statements_to(self.database) as statements:
-            yield statements
+        return statements_to(self.database)
 
 
 def message_of(event_: Event, *, source: str = "bench") -> Incoming:

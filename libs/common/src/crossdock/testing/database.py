@@ -87,22 +87,16 @@ class Templates:
 
     def drop(self, database: TestDatabase) -> None:
         """Drop a copy, whoever is still connected."""
-        _finish(_execute(self._admin_url, f"DROP DATABASE IF EXISTS {quoted(database.name)} WITH (FORCE)"))
+        _finish(drop(self._admin_url, database.name))
 
     def close(self) -> None:
         """Drop the templates and their roles."""
         for key, name in self._made.items():
-            roles = [
-                role for service in key for role in (roles_of(name, service).runtime, roles_of(name, service).owner)
-            ]
-            drops = [f"DROP ROLE IF EXISTS {quoted(role)}" for role in roles]
-            _finish(_execute(self._admin_url, f"DROP DATABASE IF EXISTS {quoted(name)} WITH (FORCE)", *drops))
+            _finish(drop(self._admin_url, name, key))
 
     async def _make(self, name: str, services: tuple[str, ...]) -> None:
-        names = [roles_of(name, service) for service in services]
-        await bootstrap(
-            self._admin_url, name, {r: self._password for role in names for r in (role.owner, role.runtime)}
-        )
+        roles = [role for service in services for role in roles_of(name, service).names]
+        await bootstrap(self._admin_url, name, dict.fromkeys(roles, self._password))
         await wall_off(self._admin_url, name, services)
         made = TestDatabase(name, name, self._admin_url, self._password)
         for service in services:
@@ -113,6 +107,13 @@ def _finish(work: Coroutine[None, None, None]) -> None:
     """Run to the end in a thread of its own: a fixture may be set up while a test's loop turns."""
     with ThreadPoolExecutor(1) as pool:
         pool.submit(asyncio.run, work).result()
+
+
+async def drop(admin_url: str, database: str, services: Sequence[str] = ()) -> None:
+    """Drop a database, whoever is still connected, and the roles that these services have in it."""
+    roles = [role for service in services for role in roles_of(database, service).names]
+    drops = [f"DROP ROLE IF EXISTS {quoted(role)}" for role in roles]
+    await _execute(admin_url, f"DROP DATABASE IF EXISTS {quoted(database)} WITH (FORCE)", *drops)
 
 
 async def _execute(admin_url: str, *statements: str) -> None:

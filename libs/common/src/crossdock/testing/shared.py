@@ -1,27 +1,21 @@
 """The whole product as real processes on the servers of a test run, in a database and a virtual host of its own."""
 
 import asyncio
-import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
-from typing import TypeVar
 
 import httpx
 from prometheus_client.parser import text_string_to_metric_families
-from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from crossdock.cli.stack import SERVICES, Stack
 from crossdock.local import files, servers
 from crossdock.local.servers import Broker
-from crossdock.storage.engine import async_url
-from crossdock.storage.roles import quoted, roles_of
+from crossdock.testing.database import drop
 from crossdock.testing.servers import fresh_vhost
 from crossdock.testing.system import System
-
-T = TypeVar("T")
+from crossdock.testing.waiting import eventually
 
 
 @contextmanager
@@ -47,30 +41,10 @@ def shared_system(
         system = System(stack, folder)
         for service in SERVICES:
             system.configure(service, **settings)
-        ending.callback(asyncio.run, _drop(postgres_url, database))
+        ending.callback(asyncio.run, drop(postgres_url, database, SERVICES))
         ending.callback(system.end)
         system.begin()
         yield system
-
-
-async def _drop(postgres_url: str, database: str) -> None:
-    engine = create_async_engine(async_url(postgres_url), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as connection:
-        await connection.execute(text(f"DROP DATABASE IF EXISTS {quoted(database)} WITH (FORCE)"))
-        for service in SERVICES:
-            for role in (roles_of(database, service).owner, roles_of(database, service).runtime):
-                await connection.execute(text(f"DROP ROLE IF EXISTS {quoted(role)}"))
-    await engine.dispose()
-
-
-def eventually(found: Callable[[], T | None], seconds: float = 60.0) -> T:
-    """What `found` returns once it is true. Fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while True:
-        if value := found():
-            return value
-        assert time.monotonic() < end, f"it did not come within {seconds:g} s"
-        time.sleep(0.2)
 
 
 def take_live(hub: httpx.Client, channel_id: str, seconds: float = 30.0) -> None:

@@ -17,8 +17,9 @@ from typing import Any
 
 import httpx
 
-from crossdock.testing.shared import eventually, take_live
+from crossdock.testing.shared import take_live
 from crossdock.testing.system import System
+from crossdock.testing.waiting import eventually
 
 PLENTY_OF_POINTS = {"maximum": 1e9, "restore": 1e9, "available": 1e9}
 """Shopify's budget would make tests wait; how it is kept has tests of its own."""
@@ -115,15 +116,25 @@ class Hub:
 
     def ends(self, channel_id: str, number: str, *statuses: str, seconds: float = 45.0) -> dict[str, Any]:
         """An order once it has one of these statuses."""
-        seen: dict[str, Any] | None = None
+        wanted = " or ".join(statuses)
+        return self.until(channel_id, number, lambda seen: seen["status"] in statuses, wanted, seconds)
+
+    def until(
+        self,
+        channel_id: str,
+        number: str,
+        holds: Callable[[dict[str, Any]], Any],
+        what: str,
+        seconds: float = 45.0,
+    ) -> dict[str, Any]:
+        """An order once something holds of it; `what` says what."""
         end = time.monotonic() + seconds
-        while time.monotonic() < end:
-            seen = self.order(channel_id, number)
-            if seen is not None and seen["status"] in statuses:
-                return seen
+        while (seen := self.order(channel_id, number)) is None or not holds(seen):
+            if time.monotonic() > end:
+                told = "nowhere" if seen is None else f"{seen['status']}: {sentences(seen)} {story(seen)}"
+                raise AssertionError(f"{number} never came to this within {seconds:g} s: {what}; it is {told}")
             time.sleep(0.2)
-        told = "nowhere" if seen is None else f"{seen['status']}: {sentences(seen)} {story(seen)}"
-        raise AssertionError(f"{number} should be {' or '.join(statuses)} within {seconds:g} s, and is {told}")
+        return seen
 
 
 class Warehouse:
@@ -272,14 +283,7 @@ class Store:
 
     def until(self, order: Mapping[str, Any], holds: Callable[[dict[str, Any]], Any], what: str) -> dict[str, Any]:
         """The hub's view of an order once something holds of it; `what` says what."""
-        end = time.monotonic() + 45
-        while time.monotonic() < end:
-            seen = self.view(order)
-            if seen is not None and holds(seen):
-                return seen
-            time.sleep(0.2)
-        told = "nowhere" if seen is None else f"{seen['status']}: {sentences(seen)} {story(seen)}"
-        raise AssertionError(f"{order['name']} never came to this: {what}; it is {told}")
+        return self._hub.until(self.channel_id, str(order["name"]), holds, what)
 
 
 def line(sku: str, quantity: int = 1, **more: Any) -> dict[str, Any]:

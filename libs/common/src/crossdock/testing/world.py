@@ -3,7 +3,6 @@
 import asyncio
 import os
 import tempfile
-import time
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -21,6 +20,7 @@ from crossdock.testing.checker import Verdict
 from crossdock.testing.market import Background, Market, Sold, Traffic
 from crossdock.testing.proxy import FaultProxy, between
 from crossdock.testing.system import System, prepare
+from crossdock.testing.waiting import eventually
 
 PLENTY = {"SHIRT-M": 1_000_000, "MUG-BLUE": 1_000_000, "POSTER-A2": 1_000_000, "SOCKS-L": 1_000_000}
 SKUS = tuple(PLENTY)
@@ -117,11 +117,7 @@ class World:
 
     def wait_for(self, condition: Callable[[], bool], otherwise: str, seconds: float = 30.0) -> None:
         """Wait until something holds. Raises AssertionError that says what did not."""
-        end = time.monotonic() + seconds
-        while not condition():
-            if time.monotonic() > end:
-                raise AssertionError(f"{otherwise} within {seconds:.0f} s")
-            time.sleep(0.2)
+        eventually(condition, seconds, otherwise)
 
     def sql(self, *statements: str) -> list[Any]:
         """Run statements as superuser; returns the rows of the last one."""
