@@ -26,6 +26,7 @@ from crossdock.messaging.broker import Broker, BrokerAway, Published, Reconnecte
 from crossdock.messaging.broker.link import outcome
 from crossdock.messaging.envelope import Outgoing, new_id
 from crossdock.messaging.topology import Queue, Topology
+from crossdock.testing.proxy import FaultProxy, between
 from crossdock.testing.waiting import until
 
 QUEUE, OTHER = "inventory.reserve-stock", "inventory.count-stock"
@@ -36,75 +37,18 @@ TOPOLOGY = Topology(
 BLOCKED = b"\x01\x00\x00\x00\x00\x00\x08\x00\x0a\x00\x3c\x03low\xce"
 UNBLOCKED = b"\x01\x00\x00\x00\x00\x00\x04\x00\x0a\x00\x3d\xce"
 SOON = 15.0
+Network = tuple[FaultProxy, str]
 
 
 def message(type: str = "order.matched.v1") -> Outgoing:
     return Outgoing(new_id(), type, "events", type, "order-1", {"cloudEvents_type": type}, b"{}")
 
 
-class Proxy:
-    """A TCP proxy before the broker that can swallow bytes, cut, refuse, and speak to the client itself."""
-
-    def __init__(self, upstream: str) -> None:
-        self._upstream = urlsplit(upstream)
-        self._writers: list[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self.flowing = asyncio.Event()
-        self.flowing.set()
-        self.url = ""
-
-    async def start(self, *, tls: ssl.SSLContext | None = None, port: int = 0) -> None:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=tls)
-        self.port = self._server.sockets[0].getsockname()[1]
-        credentials = self._upstream.netloc.rpartition("@")[0]
-        scheme = "amqps" if tls else "amqp"
-        self.url = f"{scheme}://{credentials}@127.0.0.1:{self.port}{self._upstream.path}"
-
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        up_reader, up_writer = await asyncio.open_connection(self._upstream.hostname, self._upstream.port)
-        self._writers.append((writer, up_writer))
-        for source, sink in ((reader, up_writer), (up_reader, writer)):
-            task = asyncio.create_task(self._pump(source, sink))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-        with suppress(OSError):
-            while data := await source.read(65536):
-                await self.flowing.wait()
-                sink.write(data)
-                await sink.drain()
-        sink.close()
-
-    def say(self, frame: bytes) -> None:
-        """Send a frame to every client as if the broker had."""
-        for client, _ in self._writers:
-            client.write(frame)
-
-    def cut(self) -> None:
-        """Reset every connection."""
-        for pair in self._writers:
-            for writer in pair:
-                writer.transport.abort()
-        self._writers.clear()
-
-    async def stop(self) -> None:
-        """Refuse new connections and cut the old."""
-        if self._server is not None:
-            self._server.close()
-        self.cut()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-
 @pytest.fixture
-async def proxy(vhost: str) -> AsyncIterator[Proxy]:
-    proxy = Proxy(vhost)
-    await proxy.start()
-    yield proxy
-    await proxy.stop()
+async def network(vhost: str) -> AsyncIterator[Network]:
+    """What stands before the broker, and the URL that goes through it."""
+    async with between(vhost) as network:
+        yield network
 
 
 @asynccontextmanager
@@ -148,10 +92,11 @@ def name_of(vhost: str) -> str:
     return urlsplit(vhost).path.removeprefix("/")
 
 
-async def test_a_reset_connection_ends_a_window_at_once_and_what_was_lost_can_be_sent_again(proxy: Proxy) -> None:
-    async with running(proxy.url) as broker:
+async def test_a_reset_connection_ends_a_window_at_once_and_what_was_lost_can_be_sent_again(network: Network) -> None:
+    proxy, url = network
+    async with running(url) as broker:
         stream = broker.stream(QUEUE, 400)
-        proxy.flowing.clear()
+        proxy.blackhole()
         window = [message() for _ in range(50)]
         waiting = asyncio.create_task(broker.publish(window))
         await asyncio.sleep(0.1)
@@ -161,14 +106,15 @@ async def test_a_reset_connection_ends_a_window_at_once_and_what_was_lost_can_be
             await waiting
         assert time.monotonic() - began < 1
         assert away.value.published == Published()
-        proxy.flowing.set()
+        proxy.blackhole(False)
         await broker.wait_connected(SOON)
         assert len((await broker.publish(window)).confirmed) == 50
         assert len(await stream.take(200, SOON)) > 0
 
 
-async def test_connections_cut_again_and_again_lose_nothing(proxy: Proxy) -> None:
-    async with running(proxy.url) as broker:
+async def test_connections_cut_again_and_again_lose_nothing(network: Network) -> None:
+    proxy, url = network
+    async with running(url) as broker:
         stream = broker.stream(QUEUE, 400)
         unconfirmed = {each.message_id: each for each in (message() for _ in range(20_000))}
         sent = {str(each) for each in unconfirmed}
@@ -203,13 +149,14 @@ async def test_connections_cut_again_and_again_lose_nothing(proxy: Proxy) -> Non
         assert broker.generation > 3
 
 
-async def test_a_silent_network_is_noticed_on_both_connections(proxy: Proxy) -> None:
-    async with running(proxy.url, heartbeat=1) as broker:
+async def test_a_silent_network_is_noticed_on_both_connections(network: Network) -> None:
+    proxy, url = network
+    async with running(url, heartbeat=1) as broker:
         stream = broker.stream(QUEUE, 400)
         assert await published(broker)
         (held,) = await stream.take(10, SOON)
         generation = broker.generation
-        proxy.flowing.clear()  # half open: no reset, no answer
+        proxy.blackhole()  # half open: no reset, no answer
         began = time.monotonic()
         with pytest.raises(BrokerAway):
             await broker.publish([message()])
@@ -219,14 +166,15 @@ async def test_a_silent_network_is_noticed_on_both_connections(proxy: Proxy) -> 
         with pytest.raises(Reconnected):
             await stream.ack_through(held)
         proxy.cut()
-        proxy.flowing.set()
+        proxy.blackhole(False)
         await broker.wait_connected(SOON)
         assert broker.generation > generation
         assert (await stream.take(10, SOON))[0].message.message_id == held.message.message_id
 
 
-async def test_nothing_is_sent_while_the_broker_has_an_alarm(proxy: Proxy) -> None:
-    async with running(proxy.url) as broker:
+async def test_nothing_is_sent_while_the_broker_has_an_alarm(network: Network) -> None:
+    proxy, url = network
+    async with running(url) as broker:
         proxy.say(BLOCKED)
         await asyncio.sleep(0.1)
         began = time.monotonic()
@@ -238,39 +186,37 @@ async def test_nothing_is_sent_while_the_broker_has_an_alarm(proxy: Proxy) -> No
         assert await published(broker)
 
 
-async def test_a_window_ends_after_five_seconds_when_confirms_do_not_come(proxy: Proxy) -> None:
-    async with running(proxy.url) as broker:
+async def test_a_window_ends_after_five_seconds_when_confirms_do_not_come(network: Network) -> None:
+    proxy, url = network
+    async with running(url) as broker:
         assert await published(broker)
-        proxy.flowing.clear()
+        proxy.blackhole()
         began = time.monotonic()
         with pytest.raises(BrokerAway, match=r"did not confirm 2 of 2 messages within 5 s"):
             await broker.publish([message(), message()])
         assert 4.5 < time.monotonic() - began < 6
         proxy.cut()
-        proxy.flowing.set()
+        proxy.blackhole(False)
         await until(lambda: published(broker))
 
 
 async def test_the_broker_may_come_after_the_service(vhost: str) -> None:
-    proxy = Proxy(vhost)
-    await proxy.start()
-    port = proxy.port
-    await proxy.stop()
-    broker = Broker(proxy.url, name="inventory", topology=TOPOLOGY, mandatory_types=frozenset({"order.matched.v1"}))
-    stream = broker.stream(QUEUE, 10)
-    task = asyncio.create_task(broker.run())
-    try:
-        with pytest.raises(BrokerAway):
-            await broker.wait_connected(0.5)
-        assert await stream.take(1, 0) == []
-        await proxy.start(port=port)
-        await broker.wait_connected(SOON)
-        assert await published(broker)
-        assert await stream.take(1, SOON)
-    finally:
-        await broker.close()
-        await task
-        await proxy.stop()
+    async with between(vhost) as (proxy, url):
+        await proxy.refuse()
+        broker = Broker(url, name="inventory", topology=TOPOLOGY, mandatory_types=frozenset({"order.matched.v1"}))
+        stream = broker.stream(QUEUE, 10)
+        task = asyncio.create_task(broker.run())
+        try:
+            with pytest.raises(BrokerAway):
+                await broker.wait_connected(0.5)
+            assert await stream.take(1, 0) == []
+            await proxy.listen()
+            await broker.wait_connected(SOON)
+            assert await published(broker)
+            assert await stream.take(1, SOON)
+        finally:
+            await broker.close()
+            await task
 
 
 async def test_an_exchange_that_someone_deleted_is_declared_again(vhost: str, management: httpx.AsyncClient) -> None:
@@ -368,16 +314,17 @@ async def test_an_acknowledgement_that_the_broker_refuses_costs_only_its_own_str
         assert (broker.generation, other.generation) == (1, 1)
 
 
-async def test_credentials_are_in_no_log_line(proxy: Proxy, caplog: pytest.LogCaptureFixture) -> None:
+async def test_credentials_are_in_no_log_line(network: Network, caplog: pytest.LogCaptureFixture) -> None:
+    proxy, url = network
     caplog.set_level(logging.DEBUG)
-    password = urlsplit(proxy.url).password or ""
-    async with running(proxy.url) as broker:
+    password = urlsplit(url).password or ""
+    async with running(url) as broker:
         await published(broker)
         proxy.cut()
         await asyncio.sleep(0.1)
         await broker.wait_connected(SOON)
     wrong = Broker(
-        proxy.url.replace(password, "not-the-password"),
+        url.replace(password, "not-the-password"),
         name="inventory",
         topology=TOPOLOGY,
         mandatory_types=frozenset(),
@@ -399,15 +346,10 @@ async def test_it_works_over_tls(vhost: str, tmp_path: Path) -> None:
     authority = _self_signed(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(authority)
-    proxy = Proxy(vhost)
-    await proxy.start(tls=context)
-    try:
-        async with running(f"{proxy.url}?cafile={authority}") as broker:
-            stream = broker.stream(QUEUE, 10)
-            assert await published(broker)
-            assert await stream.take(1, SOON)
-    finally:
-        await proxy.stop()
+    async with between(vhost, tls=context) as (_, url), running(f"{url}?cafile={authority}") as broker:
+        stream = broker.stream(QUEUE, 10)
+        assert await published(broker)
+        assert await stream.take(1, SOON)
 
 
 def _self_signed(folder: Path) -> Path:

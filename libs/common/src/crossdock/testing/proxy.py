@@ -1,7 +1,9 @@
-"""A TCP proxy that fails on command: cut, blackhole, refuse, latency. It stands between a service and a server."""
+"""A TCP proxy that fails on command: cut, blackhole, refuse, latency, words of its own. It stands between a service and
+a server."""
 
 import asyncio
 import socket
+import ssl
 import struct
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
@@ -12,9 +14,9 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 class FaultProxy:
     """Forwards connections on a loopback port to one target. `latency` is in seconds, one way; a new `target` is for
-    new connections."""
+    new connections; with `tls` the client speaks TLS, and the target does not."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, tls: ssl.SSLContext | None = None) -> None:
         self.latency = 0.0
         self.port = 0
         self.target = (host, port)
@@ -22,10 +24,11 @@ class FaultProxy:
         self._flow.set()
         self._pairs: set[tuple[asyncio.StreamWriter, asyncio.StreamWriter]] = set()
         self._server: asyncio.Server | None = None
+        self._tls = tls
 
     async def listen(self) -> None:
         """Accept connections, on the port used before if there was one."""
-        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port)
+        self._server = await asyncio.start_server(self._accept, "127.0.0.1", self.port, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
 
     def cut(self) -> None:
@@ -40,6 +43,11 @@ class FaultProxy:
             self._flow.clear()
         else:
             self._flow.set()
+
+    def say(self, data: bytes) -> None:
+        """Send every client something, as if the target had."""
+        for client, _ in self._pairs:
+            client.write(data)
 
     async def refuse(self) -> None:
         """Be gone, like a host that is down; `listen` brings it back."""
@@ -86,14 +94,15 @@ def _reset(writer: asyncio.StreamWriter) -> None:
 
 
 @asynccontextmanager
-async def between(url: str) -> AsyncIterator[tuple[FaultProxy, str]]:
-    """Put a proxy before the server that a URL names; yields it and the URL that goes through it."""
+async def between(url: str, *, tls: ssl.SSLContext | None = None) -> AsyncIterator[tuple[FaultProxy, str]]:
+    """Put a proxy before the server that a URL names; yields it and the URL that goes through it, `amqps:` for `amqp:`
+    with `tls`."""
     parts = urlsplit(url)
-    proxy = FaultProxy(parts.hostname or "127.0.0.1", parts.port or 0)
+    proxy = FaultProxy(parts.hostname or "127.0.0.1", parts.port or 0, tls)
     await proxy.listen()
     credentials = parts.netloc.rpartition("@")[0]
     netloc = f"{credentials}@127.0.0.1:{proxy.port}" if credentials else f"127.0.0.1:{proxy.port}"
     try:
-        yield proxy, urlunsplit(parts._replace(netloc=netloc))
+        yield proxy, urlunsplit(parts._replace(netloc=netloc, scheme=f"{parts.scheme}s" if tls else parts.scheme))
     finally:
         await proxy.refuse()
