@@ -8,9 +8,10 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 
 from crossdock.channels import http
+from crossdock.channels.connecting import App, Approval
 from crossdock.channels.errors import AuthExpired, Permanent, RateLimited, Unknown
 from crossdock.channels.model import Refused
-from crossdock.channels.protocols import App, Approval, ChannelAccess
+from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.shopify import ShopifyConnector, oauth, scopes, subscriptions
 from crossdock.channels.shopify.webhooks import category_of
 from sandbox.testing import Sandbox

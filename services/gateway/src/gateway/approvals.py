@@ -15,9 +15,10 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from crossdock.channels.connecting import App, Authorizer, Grant
 from crossdock.channels.errors import AuthExpired, ChannelError, Permanent, Unknown
 from crossdock.channels.model import Refused
-from crossdock.channels.protocols import App, Authorizer, ChannelAccess, Grant
+from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.base import utc_now
 from crossdock.service.app import Context

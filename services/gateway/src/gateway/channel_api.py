@@ -10,7 +10,7 @@ from fastapi import APIRouter, Depends, Request
 from fastapi.responses import HTMLResponse
 from pydantic import BaseModel, ConfigDict
 
-from crossdock.channels.protocols import App
+from crossdock.channels.connecting import App
 from crossdock.contracts.base import utc_now
 from crossdock.contracts.gateway import ChannelMode
 from crossdock.service.app import Context

@@ -11,8 +11,8 @@ from uuid import UUID
 
 from pydantic import SecretStr
 
+from crossdock.channels.connecting import Authorizer, Inspector, WebhookSubscriber
 from crossdock.channels.destinations import ships
-from crossdock.channels.protocols import Authorizer, Inspector, WebhookSubscriber
 from crossdock.channels.registry import UnknownChannelKind, connector
 from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
 from crossdock.messaging.envelope import new_id

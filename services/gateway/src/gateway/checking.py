@@ -12,8 +12,9 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
+from crossdock.channels.connecting import Inspection
 from crossdock.channels.errors import AuthExpired, ChannelError
-from crossdock.channels.protocols import ChannelAccess, Inspection
+from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.registry import connector
 from crossdock.channels.serving import ServiceRegistrar
 from crossdock.contracts.base import utc_now

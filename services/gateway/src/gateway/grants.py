@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from crossdock.channels.connecting import App, Authorizer, Grant
 from crossdock.channels.errors import AuthExpired, ChannelError, Permanent, Retryable
-from crossdock.channels.protocols import App, Authorizer, ChannelAccess, Grant
+from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.registry import connector
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.transaction import Tx

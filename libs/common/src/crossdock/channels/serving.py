@@ -7,7 +7,8 @@ request once.
 from dataclasses import dataclass
 from typing import Literal, Protocol, runtime_checkable
 
-from crossdock.channels.protocols import ChannelAccess, ScopeNeed
+from crossdock.channels.connecting import ScopeNeed
+from crossdock.channels.protocols import ChannelAccess
 
 AnswerKind = Literal["accept", "reject", "accept_cancellation", "reject_cancellation"]
 RejectionReason = Literal["other", "nothing_to_ship"]

@@ -6,26 +6,21 @@ from decimal import Decimal
 from functools import partial
 from typing import Any
 
+from crossdock.channels.connecting import App, Approval, Grant, Inspection, ScopeNeed, Subscription
 from crossdock.channels.errors import Permanent
 from crossdock.channels.model import CanonicalOrder, CanonicalRouting, ListingSet, Parsed, RawWebhook, Refused, Verified
 from crossdock.channels.protocols import (
-    App,
-    Approval,
     BacklogPage,
     BacklogQuery,
     BacklogScope,
     ChannelAccess,
     ChannelLocation,
     Evidence,
-    Grant,
-    Inspection,
     ListingPage,
     OrderPage,
     OrderRef,
     Receipt,
-    ScopeNeed,
     ShipmentNotice,
-    Subscription,
 )
 from crossdock.channels.reading import Bad, identifier, moment, text
 from crossdock.channels.serving import (

@@ -14,9 +14,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 from crossdock.channels import http
+from crossdock.channels.connecting import App, Approval, Grant
 from crossdock.channels.errors import AuthExpired, Permanent, Retryable, Unknown
 from crossdock.channels.model import Refused
-from crossdock.channels.protocols import App, Approval, ChannelAccess, Grant
+from crossdock.channels.protocols import ChannelAccess
 
 SHOP_DOMAIN = re.compile(r"[a-z0-9][a-z0-9\-]*\.myshopify\.com")
 """Shopify's rule for a shop's domain; `fullmatch` it, since `$` lets a newline through."""

@@ -3,8 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from crossdock.channels.connecting import ScopeNeed
 from crossdock.channels.destinations import ships
-from crossdock.channels.protocols import ScopeNeed
 
 _FULFILLMENT_ORDERS = ("merchant_managed_fulfillment_orders", "assigned_fulfillment_orders",
                        "third_party_fulfillment_orders")  # fmt: skip

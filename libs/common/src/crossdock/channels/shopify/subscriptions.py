@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 
+from crossdock.channels.connecting import ScopeNeed, Subscription
 from crossdock.channels.errors import Unknown
-from crossdock.channels.protocols import ChannelAccess, ScopeNeed, Subscription
+from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.shopify import scopes
 from crossdock.channels.shopify.budget import Purpose
 from crossdock.channels.shopify.client import ShopifyClient, raise_for_user_errors
