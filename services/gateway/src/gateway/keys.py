@@ -11,6 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from fastapi import Request
+from pydantic import SecretStr
 
 from crossdock.messaging.envelope import new_id
 from crossdock.messaging.failures import Verdict, judge
@@ -59,11 +60,21 @@ async def bootstrap_key(tx: Tx, key: str) -> bool:
 
 
 class KeyRing:
-    """Tells who holds a key, and remembers the answer for some seconds."""
+    """Tells who holds a key, and remembers the answer for some seconds. `first` is the key of the settings; until it is
+    stored, `lacks_first`, and whoever holds it is turned away."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, first: SecretStr | None) -> None:
+        self.lacks_first = first is not None
+        self._first = first
         self._database = database
         self._known: dict[bytes, tuple[float, Caller]] = {}
+
+    async def store_first(self) -> None:
+        """Store the first key, if there was never any. Raises what Postgres raises."""
+        if self._first is not None and self.lacks_first:
+            async with transaction(self._database) as tx:
+                await bootstrap_key(tx, self._first.get_secret_value())
+            self.lacks_first = False
 
     async def caller(self, key: str) -> Caller | None:
         """The holder of a key, or None. Raises what Postgres raises."""

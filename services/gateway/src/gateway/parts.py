@@ -42,7 +42,7 @@ def parts_of(context: Context) -> Parts:
             box=box,
             directory=Directory(context.database, box),
             commit=GroupCommit(context.database, seconds=settings.commit_seconds),
-            keys=KeyRing(context.database),
+            keys=KeyRing(context.database, settings.bootstrap_api_key),
             proxy=Proxy(
                 {service: getattr(settings, f"{service.replace('-', '_')}_url") for service in SERVICES},
                 settings.service_key.get_secret_value(),
@@ -50,8 +50,9 @@ def parts_of(context: Context) -> Parts:
                 settings.upload_bytes,
             ),
         )
-        directory = found.directory
+        directory, keys = found.directory, found.keys
         context.health.ready_unless("channels", lambda: None if directory.loaded else "not read yet")
+        context.health.ready_unless("api key", lambda: "the first one is not stored yet" if keys.lacks_first else None)
     return found
 
 

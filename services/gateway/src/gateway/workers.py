@@ -8,7 +8,7 @@ from uuid import UUID
 from crossdock.contracts.base import utc_now
 from crossdock.service.app import Context, Worker
 from crossdock.service.errors import Problem
-from gateway import channels, checking, grants, keys, store
+from gateway import channels, checking, grants, store
 from gateway.domain.deliveries import first_id_at
 from gateway.parts import Parts, parts_of
 from gateway.redacting import redact_deliveries
@@ -45,11 +45,8 @@ async def tend_secrets(context: Context) -> bool:
 
 
 async def store_first_key(context: Context) -> bool:
-    """Store the API key of the settings if there was never any."""
-    key = context.settings.bootstrap_api_key
-    if key is not None:
-        async with context.transaction() as tx:
-            await keys.bootstrap_key(tx, key.get_secret_value())
+    """Store the API key of the settings if there was never any, once for each process."""
+    await parts_of(context).keys.store_first()
     return False
 
 
@@ -82,7 +79,7 @@ WORKERS = (
     Worker("refresh-directory", refresh_directory, 2.0),
     Worker("purge-bodies", purge_bodies, 60.0),
     Worker("tend-secrets", tend_secrets, 60.0),
-    Worker("store-first-key", store_first_key, 30.0),
+    Worker("store-first-key", store_first_key, 1.0),
     Worker("renew-tokens", renew_tokens, 2.0),
     Worker("check-connections", check_connections, 2.0),
 )

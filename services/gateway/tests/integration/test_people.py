@@ -13,6 +13,9 @@ from fastapi.responses import StreamingResponse
 
 from crossdock.service import errors, tokens
 from crossdock.service.errors import Problem
+from crossdock.storage.engine import Database
+from crossdock.testing.database import TestDatabase
+from crossdock.testing.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 alone = pytest.mark.asyncio(loop_scope="function")
@@ -72,6 +75,26 @@ async def test_the_first_key_comes_from_the_settings_and_only_while_there_is_non
     async with start(bootstrap_api_key="xd_another-key") as gateway:
         assert (await gateway.client.get("/v1/channels", headers=bearer("xd_another-key"))).status_code == 401
         assert (await gateway.client.get("/v1/channels")).status_code == 200
+
+
+@alone
+async def test_a_gateway_is_ready_once_its_first_key_lets_somebody_in(start: Any, database: TestDatabase) -> None:
+    owner = Database(database.url("gateway", owner=True), "gateway")
+    async with owner.connection() as elsewhere:
+        held = elsewhere.transaction()
+        await held.start()
+        await elsewhere.execute("LOCK TABLE api_key IN SHARE ROW EXCLUSIVE MODE")
+        async with start(wait_for="/healthz") as gateway:
+            waits = {"api key": "the first one is not stored yet"}
+            await until(lambda: unready(gateway, waits))
+            await held.rollback()
+            await until(lambda: unready(gateway, {}))
+            assert (await gateway.client.get("/v1/channels")).status_code == 200
+    await owner.close()
+
+
+async def unready(gateway: Any, reasons: dict[str, str]) -> bool:
+    return bool((await gateway.client.get("/readyz")).json()["unready"] == reasons)
 
 
 @pytest.fixture
