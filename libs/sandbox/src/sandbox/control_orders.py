@@ -116,6 +116,7 @@ ARCHIVED = 7_000_000_000_000
 def routes(world: World) -> APIRouter:
     """The endpoints that steer what stores sell."""
     router = APIRouter(prefix="/_control/shopify")
+    _product_routes(world, router)
     _order_routes(world, router)
     _change_routes(world, router)
     _hand_routes(world, router)
@@ -139,7 +140,7 @@ def line_in(order: Order, which: str) -> int:
     raise HTTPException(404, f"Order {order.name} has no line {which}.")
 
 
-def _order_routes(world: World, router: APIRouter) -> None:
+def _product_routes(world: World, router: APIRouter) -> None:
     @router.post("/{shop}/products", status_code=201)
     async def product(shop: str, body: ProductDescription) -> dict[str, Any]:
         store = store_in(world, shop)
@@ -163,6 +164,8 @@ def _order_routes(world: World, router: APIRouter) -> None:
         stock.tell(world, store, variant, place)
         return catalog_payloads.inventory_level(store, variant, place)
 
+
+def _order_routes(world: World, router: APIRouter) -> None:
     @router.post("/{shop}/orders", status_code=201)
     async def place(shop: str, body: OrderDescription) -> dict[str, Any]:
         store = store_in(world, shop)

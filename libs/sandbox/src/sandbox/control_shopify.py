@@ -109,20 +109,7 @@ def _store_routes(world: World, router: APIRouter) -> None:
     async def create(body: StoreBody) -> dict[str, Any]:
         if body.domain in world.stores:
             raise HTTPException(409, f"There is a store {body.domain} already.")
-        ids = Ids(world.seed * 7919 + len(world.stores))
-        name = body.name or body.domain.split(".")[0].title()
-        store = Store(
-            body.domain, ids.next(), name, body.currency, body.token, body.secret, ids, Bucket(),
-            client_id=body.client_id, old_secret=body.old_secret, utc_offset=body.utc_offset,
-            timezone_name=body.timezone_name,
-        )  # fmt: skip
-        configured(store.settings, body.settings)
-        for given in body.locations:
-            location = Location(id=ids.next(), **given.model_dump())
-            store.locations[location.id] = location
-        for subscription in body.subscriptions:
-            subscribe(store, subscription)
-        world.stores[store.domain] = store
+        store = world.stores[body.domain] = opened(body, Ids(world.seed * 7919 + len(world.stores)))
         return shown_store(store)
 
     @router.get("/{shop}")
@@ -160,6 +147,23 @@ def _store_routes(world: World, router: APIRouter) -> None:
     async def clear_faults(shop: str) -> list[dict[str, Any]]:
         store_in(world, shop).faults.clear()
         return []
+
+
+def opened(body: StoreBody, ids: Ids) -> Store:
+    """A new store as it is described."""
+    name = body.name or body.domain.split(".")[0].title()
+    store = Store(
+        body.domain, ids.next(), name, body.currency, body.token, body.secret, ids, Bucket(),
+        client_id=body.client_id, old_secret=body.old_secret, utc_offset=body.utc_offset,
+        timezone_name=body.timezone_name,
+    )  # fmt: skip
+    configured(store.settings, body.settings)
+    for given in body.locations:
+        location = Location(id=ids.next(), **given.model_dump())
+        store.locations[location.id] = location
+    for subscription in body.subscriptions:
+        subscribe(store, subscription)
+    return store
 
 
 def _app_routes(world: World, router: APIRouter) -> None:

@@ -33,6 +33,21 @@ def router(context: Context) -> APIRouter:
     routes.include_router(runs_api.router(context, RUNS, guard))
     routes.include_router(backlog_api.router(context, guard))
 
+    _one_order(context, routes)
+
+    @routes.get("/feeds")
+    async def list_feeds() -> dict[str, Any]:
+        """How far each channel's list of changes was read, and what went wrong at the last poll."""
+        async with context.transaction() as tx:
+            kinds = [kind for kind in await feeds.kinds(tx) if can(kind, OrderFeed)]
+            return {"feeds": [dict(row) for row in await feeds.every(tx, kinds)]}
+
+    routes.include_router(sheets.router(context))
+    routes.include_router(typed.router(context))
+    return routes
+
+
+def _one_order(context: Context, routes: APIRouter) -> None:
     @routes.get("/orders/{reference}")
     async def show_order(reference: str) -> dict[str, Any]:
         """One order, by its id or its number."""
@@ -65,14 +80,3 @@ def router(context: Context) -> APIRouter:
         if row is None:
             raise not_found("recipient of order", order_id)
         return {"order_id": order_id, "recipient_version": row.recipient_version, "recipient": row.recipient}
-
-    @routes.get("/feeds")
-    async def list_feeds() -> dict[str, Any]:
-        """How far each channel's list of changes was read, and what went wrong at the last poll."""
-        async with context.transaction() as tx:
-            kinds = [kind for kind in await feeds.kinds(tx) if can(kind, OrderFeed)]
-            return {"feeds": [dict(row) for row in await feeds.every(tx, kinds)]}
-
-    routes.include_router(sheets.router(context))
-    routes.include_router(typed.router(context))
-    return routes

@@ -76,6 +76,14 @@ def router(context: Context) -> APIRouter:
         """How far a file was taken, and what its orders came to."""
         return await shown(context, import_id)
 
+    _progress(context, routes)
+    _outcomes(context, routes)
+    return routes
+
+
+def _progress(context: Context, routes: APIRouter) -> None:
+    """Starting and stopping."""
+
     @routes.post("/{import_id}/start", status_code=202)
     async def start(import_id: UUID, which: Start | None = None) -> dict[str, Any]:
         """Take the orders of a checked file; one that was started before is left alone."""
@@ -93,9 +101,6 @@ def router(context: Context) -> APIRouter:
             if found.state not in imports.ENDED:
                 await imports.stop(tx, [import_id], "A person stopped it.")
         return await shown(context, import_id)
-
-    _outcomes(context, routes)
-    return routes
 
 
 def _outcomes(context: Context, routes: APIRouter) -> None:

@@ -24,6 +24,12 @@ if TYPE_CHECKING:  # Alembic weighs 15 MB, and a running service has no use for 
 
 def run_tables(metadata: MetaData) -> None:
     """Add integration, run and run_error to a service's metadata."""
+    _integration(metadata)
+    _run(metadata)
+    _run_error(metadata)
+
+
+def _integration(metadata: MetaData) -> None:
     Table(
         "integration",
         metadata,
@@ -40,6 +46,9 @@ def run_tables(metadata: MetaData) -> None:
         Column("created_at", DateTime(timezone=True), nullable=False, server_default=text("now()")),
         Index("integration_of_channel", "channel_id", "kind", unique=True),
     )
+
+
+def _run(metadata: MetaData) -> None:
     Table(
         "run",
         metadata,
@@ -82,6 +91,9 @@ def run_tables(metadata: MetaData) -> None:
         Index("run_ended", "ended_at"),
         Index("run_scheduled", "scheduled_at"),
     )
+
+
+def _run_error(metadata: MetaData) -> None:
     Table(
         "run_error",
         metadata,
