@@ -33,7 +33,7 @@ from fulfillment.domain.desk import (
     Voided,
 )
 from fulfillment.domain.recipe import recipes_for, recipes_learnt
-from fulfillment.domain.units import Units, minus, most, over, plus, total, units_of
+from fulfillment.domain.units import Units, above, minus, most, over, plus, total
 
 
 def react(desk: Desk, fact: Fact) -> tuple[Desk, list[Tell]]:
@@ -123,7 +123,7 @@ def learn_fate(desk: Desk, answer: Answer) -> tuple[Desk, list[Tell]]:
 def stopped_by(desk: Desk, answer: Answer) -> Units:
     """What a cancellation stopped, per line, without what had come back for good before: that is counted already."""
     known = voided_for_good(desk, answer.revision) if answer.in_all else desk.revisions[answer.revision - 1].written_off
-    return units_of({line: n for line, n in minus(answer.cancelled, known) if n > 0})
+    return above(answer.cancelled, known)
 
 
 def rejected(revision: Revision, number: int, stopped: Units, reason: str) -> tuple[Revision, list[Tell]]:
@@ -240,7 +240,7 @@ def advance(desk: Desk) -> tuple[Desk, list[Tell]]:
             )
             return with_revision(desk, number, asked), [StopAsked(number)]
     desk, told = settle(desk, firm, refused=bool(excess))
-    missing = units_of({line: n for line, n in minus(order.wanted, firm) if n > 0})
+    missing = above(order.wanted, firm)
     if missing and may_request(desk):
         new = Revision(missing, desk.destination, recipes=recipes_for(missing, desk), address=desk.address)
         desk = replace(desk, revisions=(*desk.revisions, new))

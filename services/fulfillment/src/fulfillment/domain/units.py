@@ -24,6 +24,11 @@ def minus(a: Units, b: Units) -> Units:
     return _plain(_summed((*a, *((line, -n) for line, n in b))))
 
 
+def above(a: Units, b: Units) -> Units:
+    """Line by line how much a is above b."""
+    return tuple((line, n) for line, n in minus(a, b) if n > 0)
+
+
 def most(a: Units, b: Units) -> Units:
     """Line by line the larger of a and b."""
     left, right = dict(a), dict(b)
