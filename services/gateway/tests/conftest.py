@@ -7,10 +7,12 @@ import hmac
 import json
 import secrets
 import socket
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -30,6 +32,8 @@ from gateway.parts import parts_of
 from gateway.settings import Settings
 from sandbox.app import create_app
 from sandbox.testing import Sandbox, serve
+
+sys.path.insert(0, str(Path(__file__).parent))  # pytest's importlib mode leaves it to us to find `connecting_examples`
 
 SERVICE_KEY = "a-service-key-of-at-least-32-characters"
 API_KEY = "xd_first-key-of-the-tests"
