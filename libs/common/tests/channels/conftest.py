@@ -3,6 +3,7 @@
 import copy
 import json
 import os
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from crossdock.channels.protocols import ChannelAccess
 from crossdock.channels.shopify import ShopifyConnector
 from sandbox.app import create_app
 from sandbox.testing import Sandbox, serve
+
+sys.path.insert(0, str(Path(__file__).parents[1]))  # pytest's importlib mode leaves it to us to find `parcel_examples`
 
 WHSEC = "whsec_Y29ubmVjdG9yLXRlc3Qtc2VjcmV0"
 HOLDS = {"ship_after": None}
