@@ -84,8 +84,8 @@ def reports_of(
 ) -> list[Report]:
     """What a service found in one search of several pages: counted once, with the first of them."""
     return [
-        Report(page_id, service, request_id, searched if first else {}, removed if first else {})
-        for page_id, first in zip(pages, (True, *[False] * len(pages)), strict=False)
+        Report(page_id, service, request_id, {} if number else searched, {} if number else removed)
+        for number, page_id in enumerate(pages)
     ]
 
 

@@ -132,7 +132,8 @@ def _answered(event: ChannelRequestAnswered) -> str:
 
 
 def _not_answered(event: ChannelRequestFailed) -> str:
-    return f"The store could not be told ({ANSWERS[event.answer].lower()}): {event.reason}. Answer it in the store"
+    why = event.reason.removesuffix(".")
+    return f"The store could not be told ({ANSWERS[event.answer].lower()}): {why}. Answer it in the store"
 
 
 def _changed(change: Change, order: Order) -> str:

@@ -4,10 +4,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
+from uuid import uuid4
 
 import orjson
 import pytest
 
+from crossdock.contracts.fulfillment import ChannelRequestFailed
 from order_ingest.domain import fold, milestones, rulings
 from order_ingest.domain.order import (
     Arrival,
@@ -27,6 +29,7 @@ from order_ingest.domain.routing import Route, Routing, Shipped
 from order_ingest.domain.status import status
 from order_ingest.domain.steps import Step
 from order_ingest.store.documents import order_of, progress_document
+from order_ingest.story import sentence_of_event
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SERVICE = "9"
@@ -217,3 +220,12 @@ def test_requests_and_replies_are_stored_and_read_back_as_they_were() -> None:
     document = orjson.loads(orjson.dumps(progress_document(order), default=str))
     kept = order_of(document, refetching=False, again=False)
     assert (kept.asked, kept.replies) == (order.asked, order.replies)
+
+
+@pytest.mark.parametrize("reason", ["Channel Store was disconnected: connect it again, then retry.", "no such request"])
+def test_an_answer_that_the_store_did_not_get_is_told_in_whole_sentences(reason: str) -> None:
+    about = {"order_id": uuid4(), "route_id": "7", "request_id": "1", "answer": "accept", "reason": reason}
+    said = sentence_of_event(ChannelRequestFailed.model_validate(about))
+    assert said == (
+        f"The store could not be told (the request is accepted): {reason.rstrip('.')}. Answer it in the store"
+    )
