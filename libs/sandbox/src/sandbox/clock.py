@@ -11,6 +11,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def second() -> datetime:
+    """Now in UTC to the second: Shopify's times carry no fractions, so two changes can share one `updated_at`."""
+    return utc_now().replace(microsecond=0)
+
+
 class Clock:
     """Sandbox seconds since start: `speed` of them pass in one real second."""
 

@@ -16,7 +16,8 @@ from sandbox.shopify.build import Unknown, line_of, location_id, order_of, produ
 from sandbox.shopify.bulk import Archive
 from sandbox.shopify.describe import LineDescription, OrderDescription, ProductDescription
 from sandbox.shopify.mutations import tracking_of
-from sandbox.shopify.state import Fulfillment, Order, Store
+from sandbox.shopify.shipping import Fulfillment
+from sandbox.shopify.state import Order, Store
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World
 

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterable
 
-from sandbox.clock import utc_now
+from sandbox.clock import second, utc_now
 from sandbox.shopify import catalog_payloads, payloads, stock
 from sandbox.shopify.build import received
 from sandbox.shopify.money import Bag
-from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Line, Order, Product, Refund, Store, second
+from sandbox.shopify.shipping import FulfillmentOrder, FulfillmentOrderLine
+from sandbox.shopify.state import Line, Order, Product, Refund, Store
 from sandbox.shopify.totals import totals
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World

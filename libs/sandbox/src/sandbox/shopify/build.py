@@ -4,6 +4,7 @@ from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
+from sandbox.clock import second
 from sandbox.shopify.describe import (
     DiscountDescription,
     LineDescription,
@@ -12,18 +13,7 @@ from sandbox.shopify.describe import (
     VariantDescription,
 )
 from sandbox.shopify.money import Bag, Currencies, rounded, split, total
-from sandbox.shopify.state import (
-    Allocation,
-    Discount,
-    Line,
-    Order,
-    Product,
-    ShippingLine,
-    Store,
-    TaxLine,
-    Variant,
-    second,
-)
+from sandbox.shopify.state import Allocation, Discount, Line, Order, Product, ShippingLine, Store, TaxLine, Variant
 from sandbox.shopify.totals import discounted, shipping_price, totals
 
 ZERO = Decimal(0)

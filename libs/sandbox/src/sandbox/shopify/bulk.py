@@ -32,11 +32,12 @@ from graphql import (
     validate,
 )
 
+from sandbox.clock import second
 from sandbox.shopify import views
 from sandbox.shopify.catalog_views import number_of
 from sandbox.shopify.context import Context, Info, user_errors
 from sandbox.shopify.line_payloads import gid
-from sandbox.shopify.state import Order, Store, second
+from sandbox.shopify.state import Order, Store
 
 MOST_AT_ONCE, MOST_CONNECTIONS, DEEPEST = 5, 5, 2
 SEEN_FOR = timedelta(days=60)

@@ -5,7 +5,8 @@ from typing import Any
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.money import rest
 from sandbox.shopify.paging import Item, connection, sortable
-from sandbox.shopify.state import Location, Product, Service, Store, Subscription, Variant
+from sandbox.shopify.shipping import Service
+from sandbox.shopify.state import Location, Product, Store, Subscription, Variant
 
 View = dict[str, Any]
 RELEASED = {"01": "January", "04": "April", "07": "July", "10": "October"}

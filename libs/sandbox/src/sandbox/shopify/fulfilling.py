@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sandbox.clock import utc_now
+from sandbox.clock import second, utc_now
 from sandbox.shopify import payloads, stock
 from sandbox.shopify.actions import Refused, close, tell, touch
-from sandbox.shopify.state import Fulfillment, FulfillmentOrder, FulfillmentOrderLine, Order, Store, second
+from sandbox.shopify.shipping import Fulfillment, FulfillmentOrder, FulfillmentOrderLine
+from sandbox.shopify.state import Order, Store
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World
 

@@ -5,10 +5,11 @@ from typing import Any
 from graphql import GraphQLError
 from graphql.execution import get_directive_values
 
+from sandbox.clock import second
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify.context import Context, Info, number_in
 from sandbox.shopify.line_payloads import gid
-from sandbox.shopify.state import Store, Variant, second
+from sandbox.shopify.state import Store, Variant
 from sandbox.shopify.stock import shift, tell
 
 View = dict[str, Any]

@@ -5,12 +5,13 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+from sandbox.clock import second
 from sandbox.shopify import actions, bulk, fulfilling, service_mutations, views
 from sandbox.shopify.context import Context, Info, kind_of, number_in, user_errors
 from sandbox.shopify.inventory import inventory_set_quantities
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.order_create import order_create
-from sandbox.shopify.state import Job, second
+from sandbox.shopify.state import Job
 from sandbox.shopify.subscriptions import create, delete, update
 
 View = dict[str, Any]

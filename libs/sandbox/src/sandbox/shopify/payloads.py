@@ -5,13 +5,8 @@ from decimal import Decimal
 from typing import Any
 
 from sandbox.shopify.line_payloads import discount_application, discount_codes, gid, line_item, shipping_line, tax_line
-from sandbox.shopify.state import (
-    Fulfillment,
-    FulfillmentOrder,
-    Order,
-    Refund,
-    Store,
-)
+from sandbox.shopify.shipping import Fulfillment, FulfillmentOrder
+from sandbox.shopify.state import Order, Refund, Store
 from sandbox.shopify.totals import order_taxes, totals
 
 ADDRESS = (

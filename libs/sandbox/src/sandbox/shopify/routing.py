@@ -6,10 +6,11 @@ Webhooks name the fulfillment orders with their statuses and never the order, as
 from datetime import datetime
 from typing import Any
 
-from sandbox.clock import utc_now
+from sandbox.clock import second, utc_now
 from sandbox.shopify.actions import Refused, close
 from sandbox.shopify.line_payloads import gid
-from sandbox.shopify.state import FulfillmentOrder, FulfillmentOrderLine, Order, Store, second
+from sandbox.shopify.shipping import FulfillmentOrder, FulfillmentOrderLine
+from sandbox.shopify.state import Order, Store
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from sandbox.shopify import actions, catalog_views, serving, views
 from sandbox.shopify.context import Context, Info, number_in, user_errors
-from sandbox.shopify.state import Service
+from sandbox.shopify.shipping import Service
 
 View = dict[str, Any]
 NO_SERVICE = "Fulfillment service does not exist"

@@ -10,20 +10,13 @@ from typing import Any
 
 import orjson
 
+from sandbox.clock import second
 from sandbox.delivery import Delivery
 from sandbox.shopify.actions import Refused, close, touch
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.routing import named, open_ones, tell
-from sandbox.shopify.state import (
-    FulfillmentOrder,
-    FulfillmentOrderLine,
-    Location,
-    MerchantRequest,
-    Order,
-    Service,
-    Store,
-    second,
-)
+from sandbox.shopify.shipping import FulfillmentOrder, FulfillmentOrderLine, MerchantRequest, Service
+from sandbox.shopify.state import Location, Order, Store
 from sandbox.shopify.webhooks import signature, source_of
 from sandbox.world import World
 

@@ -3,9 +3,9 @@
 `available + committed = on_hand`; `committed` is never stored. An order made with BYPASS moves nothing.
 """
 
-from sandbox.clock import utc_now
+from sandbox.clock import second, utc_now
 from sandbox.shopify import catalog_payloads
-from sandbox.shopify.state import Line, Order, Store, Variant, second
+from sandbox.shopify.state import Line, Order, Store, Variant
 from sandbox.shopify.webhooks import Event
 from sandbox.world import World
 

@@ -4,11 +4,12 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
+from sandbox.clock import second
 from sandbox.shopify import catalog_views as catalog
 from sandbox.shopify.app import topic_allowed
 from sandbox.shopify.context import Context, Info, number_in
 from sandbox.shopify.filtering import BadFilter, parse
-from sandbox.shopify.state import Store, Subscription, second
+from sandbox.shopify.state import Store, Subscription
 
 View = dict[str, Any]
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})

@@ -10,20 +10,8 @@ from sandbox.shopify.fulfilling import display_status, supported_actions
 from sandbox.shopify.line_payloads import gid
 from sandbox.shopify.money import Bag
 from sandbox.shopify.paging import Item, connection, sortable
-from sandbox.shopify.state import (
-    Allocation,
-    Discount,
-    Fulfillment,
-    FulfillmentOrder,
-    FulfillmentOrderLine,
-    Line,
-    MerchantRequest,
-    Order,
-    Refund,
-    ShippingLine,
-    Store,
-    TaxLine,
-)
+from sandbox.shopify.shipping import Fulfillment, FulfillmentOrder, FulfillmentOrderLine, MerchantRequest
+from sandbox.shopify.state import Allocation, Discount, Line, Order, Refund, ShippingLine, Store, TaxLine
 from sandbox.shopify.totals import discounted, order_taxes, shipping_price, totals
 
 View = dict[str, Any]
