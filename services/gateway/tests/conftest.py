@@ -22,6 +22,8 @@ from opentelemetry import metrics
 from opentelemetry.sdk.metrics import MeterProvider
 from sqlalchemy import text
 
+from crossdock.messaging.envelope import Outgoing
+from crossdock.messaging.outbox import COLUMNS
 from crossdock.messaging.transaction import transaction
 from crossdock.service import exporters, tokens
 from crossdock.service.app import Process
@@ -30,6 +32,7 @@ from crossdock.testing.waiting import until
 from gateway.main import service
 from gateway.parts import parts_of
 from gateway.settings import Settings
+from gateway.telling import complete
 from sandbox.app import create_app
 from sandbox.testing import Sandbox, serve
 
@@ -101,11 +104,10 @@ class Running:
             return [dict(row) for row in await tx.rows(text(statement))]
 
     async def published(self) -> list[dict[str, Any]]:
-        """The events in the outbox, oldest first."""
-        return [
-            {"type": row["type"], **json.loads(row["body"])}
-            for row in await self.rows("SELECT type, body FROM outbox ORDER BY id")
-        ]
+        """The events in the outbox, oldest first, as a relay that found them lost would publish them."""
+        async with transaction(self.process.database) as tx:
+            kept = [Outgoing(*row) for row in await tx.rows(text(f"SELECT {COLUMNS} FROM outbox ORDER BY id"))]
+            return [{"type": message.type, **json.loads(message.body)} for message in await complete(tx, kept)]
 
 
 def signature(body: bytes, secret: str = SECRET) -> str:

@@ -1,7 +1,7 @@
 """The gateway: what it is made of."""
 
 from crossdock.service.app import Service
-from gateway import api, handlers, tables, workers
+from gateway import api, handlers, tables, telling, workers
 from gateway.parts import lifespan
 from gateway.settings import Settings
 
@@ -14,4 +14,5 @@ service = Service(
     workers=workers.WORKERS,
     needs_broker=False,
     lifespan=lifespan,
+    complete=telling.complete,
 )

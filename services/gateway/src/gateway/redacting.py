@@ -4,7 +4,7 @@ from crossdock.contracts.gateway import DeliveriesRedacted
 from crossdock.messaging import redaction
 from crossdock.messaging.redaction import Findings, Search
 from crossdock.service.app import Context
-from gateway import store
+from gateway import store, telling
 
 BODIES_AT_ONCE = 50
 
@@ -21,7 +21,8 @@ async def redact_deliveries(context: Context) -> bool:
         await redaction.clean_all(context.transaction, search, findings)
     else:
         async with context.transaction() as tx:
-            findings.add("deliveries", len(search.delivery_ids), await store.drop_bodies(tx, list(search.delivery_ids)))
+            removed = await telling.drop_bodies(tx, list(search.delivery_ids))
+        findings.add("deliveries", len(search.delivery_ids), removed)
     async with context.transaction() as tx:
         await redaction.report(tx, search, findings, DeliveriesRedacted)
     return True
@@ -38,7 +39,7 @@ async def _search_bodies(context: Context, search: Search, findings: Findings) -
                 for row in rows
                 if redaction.is_about(str(row.delivery_id), str(row.channel_id), row.kind, row.topic, row.body, search)
             ]
-            removed = await store.drop_bodies(tx, found) if found else 0
+            removed = await telling.drop_bodies(tx, found) if found else 0
         findings.add("deliveries", len(rows), removed)
         if len(rows) < BODIES_AT_ONCE:
             return

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected
+from crossdock.contracts.gateway import ChannelConfigured, ChannelDisconnected, OrdersWebhookReceived
 from crossdock.testing.waiting import until
 from gateway import channels, store, workers
 from gateway.domain.deliveries import first_id_at
@@ -238,6 +238,23 @@ async def test_old_bodies_are_purged_and_their_keys_stay(gateway: Any) -> None:
     assert len(await gateway.rows("SELECT delivery_id FROM delivery_body")) == 2
     assert (await gateway.deliver(delivery_id="d-0")).status_code == 200
     assert len(await gateway.rows("SELECT id FROM delivery")) == 3
+
+
+async def test_an_old_body_that_is_still_to_be_told_is_not_purged(gateway: Any) -> None:
+    await gateway.connect()
+    await gateway.deliver(b'{"id":5}')
+    [row] = await gateway.rows("SELECT id, received_at FROM delivery")
+    old = UUID(int=first_id_at(row["received_at"] - timedelta(days=31)).int + 1)
+    for table, key in (("delivery", "id"), ("delivery_body", "delivery_id"), ("outbox", "id")):
+        await gateway.rows(f"UPDATE {table} SET {key} = '{old}' WHERE {key} = '{row['id']}' RETURNING 1")
+
+    await workers.purge_bodies(gateway.process.context)
+    [told] = [one for one in await gateway.published() if one["type"] == OrdersWebhookReceived.type]
+    assert OrdersWebhookReceived.model_validate(told).body == b'{"id":5}'
+
+    await gateway.rows(f"DELETE FROM outbox WHERE id = '{old}' RETURNING 1")
+    await workers.purge_bodies(gateway.process.context)
+    assert await gateway.rows("SELECT delivery_id FROM delivery_body") == []
 
 
 async def test_resealing_with_nothing_to_do_says_so(gateway: Any) -> None:

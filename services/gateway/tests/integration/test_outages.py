@@ -4,7 +4,9 @@ import asyncio
 import time
 from typing import Any
 
+from crossdock.contracts.gateway import OrdersWebhookReceived
 from crossdock.messaging.broker import Broker, Stream
+from crossdock.messaging.envelope import decode
 from crossdock.messaging.topology import Queue, Topology
 from crossdock.testing.database import TestDatabase
 from crossdock.testing.proxy import between
@@ -98,7 +100,9 @@ async def test_broker_away_is_200_and_ready_and_the_event_is_delivered_later(sta
             await proxy.listen()
             [delivery] = await stream.take(1, 30.0)
             assert delivery.message.type == "webhook.orders.received.v1"
-            assert b"while-away" in delivery.message.body
+            event = decode(delivery.message).event
+            assert isinstance(event, OrdersWebhookReceived)
+            assert (event.external_delivery_id, event.body) == ("while-away", b'{"id":7}')
 
 
 async def test_what_was_taken_in_is_published_once_within_the_moment(start: Any, vhost: str) -> None:

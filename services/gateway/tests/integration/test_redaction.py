@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from crossdock.contracts.gateway import DeliveriesRedacted
+from crossdock.contracts.gateway import DeliveriesRedacted, OrdersWebhookReceived
 from crossdock.contracts.order_ingest import RedactionOrdered
 from crossdock.messaging.transaction import transaction
 from crossdock.testing.bench import HandlerBench, event_of
@@ -74,6 +74,22 @@ async def test_a_delivery_that_came_again_after_its_redaction_is_removed_without
     again = ordered(channel["id"], delivery_ids=(row.id,)).model_copy(update={"request_id": UUID(int=0)})
     assert await told(bench, gateway, again) == [], "nobody waits for a report"
     assert await bodies(gateway) == []
+
+
+@pytest.mark.parametrize("named", ["by the order", "by the delivery"])
+async def test_what_was_not_told_yet_of_a_redacted_order_is_told_without_the_person(gateway: Any, named: str) -> None:
+    channel = await gateway.connect()
+    bench = HandlerBench(gateway.process.database, handlers.consumer, tables.metadata)
+    order = {"id": 501, "email": EMAIL, "line_items": [{"id": 9, "quantity": 2}]}
+    await gateway.deliver(json.dumps(order).encode(), topic="orders/updated")
+    [delivery] = await gateway.rows("SELECT id FROM delivery")
+    about: dict[str, Any] = {"names": ("501",)} if named == "by the order" else {"delivery_ids": (delivery["id"],)}
+    await told(bench, gateway, ordered(channel["id"], **about))
+    assert await bodies(gateway) == []
+    [event] = [one for one in await gateway.published() if one["type"] == "webhook.orders.received.v1"]
+    payload = json.loads(OrdersWebhookReceived.model_validate(event).body)
+    assert (payload["id"], payload["line_items"][0]["quantity"]) == (501, 2)
+    assert EMAIL not in str(payload)
 
 
 async def test_a_shops_redaction_deletes_every_body_of_its_channel(gateway: Any) -> None:

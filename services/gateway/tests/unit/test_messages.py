@@ -12,7 +12,8 @@ from crossdock.channels.shopify import connector as shopify
 from crossdock.contracts.gateway import WEBHOOK_OF_CATEGORY, OrdersWebhookReceived
 from crossdock.messaging.envelope import Incoming, decode, message_time, outgoing
 from gateway.directory import Entry
-from gateway.webhooks import arrival, message_of
+from gateway.telling import message_of
+from gateway.webhooks import arrival
 
 ENTRY = Entry(UUID(int=1), "shopify", shopify, ())
 TEXT = st.text(max_size=30)

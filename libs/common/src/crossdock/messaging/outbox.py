@@ -1,6 +1,6 @@
 """The outbox: messages that are committed and not yet confirmed by the broker. Deleted on confirmation only."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -19,6 +19,9 @@ WRITER_GRACE_SECONDS = 5
 REFUSED_DELAY_SECONDS = 30
 """How long a returned or nacked row waits before it is tried again."""
 
+Complete = Callable[["Tx", Sequence[Outgoing]], Awaitable[Sequence[Outgoing]]]
+"""What makes messages whole whose bodies a service keeps outside the outbox."""
+
 COLUMNS = "id, type, exchange, routing_key, correlation_id, headers, body"
 
 INSERT = text(f"""
@@ -29,15 +32,17 @@ INSERT = text(f"""
 """)  # noqa: S608
 INSERT_FRESH = f"""
     INSERT INTO outbox ({COLUMNS}, not_before)
-    SELECT m.*, now() + make_interval(secs => {WRITER_GRACE_SECONDS})
+    SELECT m.*, '', now() + make_interval(secs => {WRITER_GRACE_SECONDS})
     FROM unnest(CAST(:outbox_id AS uuid[]), CAST(:outbox_type AS text[]), CAST(:outbox_exchange AS text[]),
                 CAST(:outbox_routing_key AS text[]), CAST(:outbox_correlation_id AS text[]),
-                CAST(:outbox_headers AS bytea[]), CAST(:outbox_body AS bytea[]))
-         AS m(id, type, exchange, routing_key, correlation_id, headers, body)
+                CAST(:outbox_headers AS bytea[]))
+         AS m(id, type, exchange, routing_key, correlation_id, headers)
     WHERE m.id IN (SELECT id FROM fresh)
 """  # noqa: S608
 """For a statement whose `WITH fresh AS (INSERT … ON CONFLICT DO NOTHING RETURNING id)` decides which messages exist;
-takes the parameters of `fresh_arrays`. The statement's transaction tells `Tx.stored` which they were."""
+takes the parameters of `fresh_arrays`. The statement's transaction tells `Tx.stored` which they were.
+Their bodies stay out of the outbox: the service has them elsewhere, and gives them to the relay that finds such a row
+lost (`Complete`)."""
 LOST = text(f"""
     SELECT {COLUMNS} FROM outbox WHERE not_before <= now() ORDER BY not_before LIMIT :limit FOR UPDATE SKIP LOCKED
 """)  # noqa: S608
@@ -85,7 +90,7 @@ def _arrays(messages: Sequence[Outgoing]) -> dict[str, list[Any]]:
 
 def fresh_arrays(messages: Sequence[Outgoing]) -> dict[str, list[Any]]:
     """The parameters of INSERT_FRESH."""
-    return {f"outbox_{name}": values for name, values in _arrays(messages).items()}
+    return {f"outbox_{name}": values for name, values in _arrays(messages).items() if name != "body"}
 
 
 def _message(row: Row) -> Outgoing:
@@ -106,6 +111,11 @@ async def schedule(tx: "Tx", messages: Sequence[Outgoing], seconds: Sequence[flo
 async def take_lost(tx: "Tx", limit: int) -> list[Outgoing]:
     """Lock rows whose writer did not get them confirmed in time; other relays skip them meanwhile."""
     return [_message(row) for row in await tx.rows(LOST, limit=limit)]
+
+
+async def as_stored(_: "Tx", messages: Sequence[Outgoing]) -> Sequence[Outgoing]:
+    """How a service completes lost messages whose outbox has them whole."""
+    return messages
 
 
 async def take_due(tx: "Tx", limit: int) -> list[Outgoing]:

@@ -8,7 +8,7 @@ only the person is gone from it, and it can be replayed.
 import base64
 import binascii
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -163,8 +163,13 @@ async def clean_messages(tx: "Tx", table: str, search: Search, after: UUID, limi
     rows = await tx.rows(KEPT[table], after=after, limit=limit)
     cleaned = [(row.id, body) for row in rows if (body := without_people(row.type, row.body, search)) is not None]
     if cleaned:
-        await tx.run(REPLACE[table], ids=[one for one, _ in cleaned], bodies=[body for _, body in cleaned])
+        await replace_bodies(tx, table, dict(cleaned))
     return (rows[-1].id if len(rows) == limit else None), len(rows), len(cleaned)
+
+
+async def replace_bodies(tx: "Tx", table: str, bodies: Mapping[UUID, bytes]) -> None:
+    """Give messages of a table other bodies, by their ids."""
+    await tx.run(REPLACE[table], ids=list(bodies), bodies=list(bodies.values()))
 
 
 def without_people(type_: str, body: bytes, search: Search) -> bytes | None:

@@ -33,8 +33,15 @@ class Relay:
     """One for each process. What does not fit into memory, or is not confirmed in time, is found by the scan: a row
     that its writer left behind may be published by any process once it is 5 s old."""
 
-    def __init__(self, database: Database, broker: Broker, beat: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        broker: Broker,
+        beat: Callable[[], None],
+        complete: outbox.Complete = outbox.as_stored,
+    ) -> None:
         self._database = database
+        self._complete = complete
         self._broker = broker
         self._beat = beat
         self._memory: deque[Outgoing] = deque()
@@ -174,7 +181,7 @@ class Relay:
         async with transaction(self._database) as tx:
             lost = await outbox.take_lost(tx, WINDOW)
             if lost:
-                published = await self._broker.publish(lost)
+                published = await self._broker.publish(await self._complete(tx, lost))
                 await outbox.confirm(tx, published.confirmed)
                 await outbox.delay(tx, list(published.refused))
                 _tell_refused(published)

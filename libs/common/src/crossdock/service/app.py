@@ -89,6 +89,8 @@ class Service:
     needs_broker: bool = True
     """Whether the service is unready without the broker; the gateway takes webhooks all the same."""
     lifespan: Callable[[Context], AbstractAsyncContextManager[None]] | None = field(default=None)
+    complete: outbox.Complete = outbox.as_stored
+    """Makes messages whole whose bodies it does not keep in the outbox."""
 
     def topology(self) -> Topology:
         """What it needs of the broker."""
@@ -125,7 +127,7 @@ class Process:
             topology=service.topology(),
             mandatory_types=MANDATORY,
         )
-        self.relay = Relay(self.database, self.broker, self.health.beat("relay"))
+        self.relay = Relay(self.database, self.broker, self.health.beat("relay"), service.complete)
         key = settings.service_key.get_secret_value()
         access = AccessClient(settings.gateway_url, key, service.name)
         self.context = Context(settings, self.database, access, self.health)

@@ -36,13 +36,22 @@ RECORD = text(f"""
 """)  # noqa: S608
 PURGE = text("""
     DELETE FROM delivery_body WHERE delivery_id IN (
-        SELECT delivery_id FROM delivery_body WHERE delivery_id < :before ORDER BY delivery_id LIMIT :limit)
+        SELECT delivery_id FROM delivery_body
+        WHERE delivery_id < :before AND NOT EXISTS (SELECT FROM outbox WHERE outbox.id = delivery_id)
+        ORDER BY delivery_id LIMIT :limit)
 """)
 
 BODIES = text("""
     SELECT b.delivery_id, d.channel_id, d.topic, b.body, coalesce(c.kind, '') AS kind
     FROM delivery_body b JOIN delivery d ON d.id = b.delivery_id LEFT JOIN channel c ON c.id = d.channel_id
     WHERE b.delivery_id > :after ORDER BY b.delivery_id LIMIT :limit
+""")
+UNTOLD = text("""
+    SELECT d.id, d.channel_id, d.external_delivery_id, d.topic, d.event_id, d.triggered_at, d.received_at, d.category,
+           b.body, c.kind
+    FROM outbox o JOIN delivery d USING (id) JOIN delivery_body b ON b.delivery_id = d.id
+                  JOIN channel c ON c.id = d.channel_id
+    WHERE o.id = ANY(CAST(:ids AS uuid[])) AND o.body = '' FOR UPDATE OF o
 """)
 DROP_BODIES = text("DELETE FROM delivery_body WHERE delivery_id = ANY(CAST(:ids AS uuid[]))")
 
@@ -144,13 +153,20 @@ async def record(tx: Tx, deliveries: Sequence[Delivery], messages: Sequence[Outg
 
 
 async def purge_bodies(tx: Tx, before: UUID, limit: int) -> int:
-    """Delete bodies of deliveries older than a UUIDv7; the keys of the deliveries stay. Returns how many went."""
+    """Delete bodies of deliveries older than a UUIDv7, unless they are still to be told; the keys of the deliveries
+    stay. Returns how many went."""
     return await tx.run(PURGE, before=before, limit=limit)
 
 
 async def bodies(tx: Tx, after: UUID, limit: int) -> Sequence[Row]:
     """Bodies of deliveries in the order of their ids: `delivery_id`, `channel_id`, `kind`, `topic`, `body`."""
     return await tx.rows(BODIES, after=after, limit=limit)
+
+
+async def untold(tx: Tx, ids: Sequence[UUID]) -> list[tuple[Delivery, str]]:
+    """Lock which of these deliveries are still to be told of: each with the kind of its channel."""
+    rows = [tuple(row) for row in await tx.rows(UNTOLD, ids=list(ids))]
+    return [(Delivery(*fields), kind) for *fields, kind in rows]
 
 
 async def drop_bodies(tx: Tx, ids: Sequence[UUID]) -> int:
