@@ -14,7 +14,7 @@ from crossdock.messaging import parked
 from crossdock.messaging.envelope import Incoming, decode, new_id
 from crossdock.messaging.failures import RETRY_AFTER_SECONDS, Paused, Poison
 from crossdock.messaging.transaction import Tx, transaction
-from crossdock.testing.bench import message_of
+from crossdock.testing.bench import event_of, message_of
 from crossdock.testing.probe import Probe, sku
 
 NAMES = ["a", "b", "c", "d", "e"]
@@ -40,6 +40,20 @@ async def test_a_batch_full_of_poison_is_parked_whole(probe: Probe) -> None:
 
     await probe.bench.handle(probe.handler(refuse), [sku(name) for name in NAMES])
     assert len(await probe.bench.table("parked_message")) == 5
+
+
+async def test_an_event_that_cannot_be_written_fails_the_message_that_caused_it_and_no_other(probe: Probe) -> None:
+    async def tell(events: Sequence[SkuChanged], tx: Tx) -> None:
+        for event in events:
+            unwritable = event.model_copy(update={"sku": "\ud800"})
+            tx.publish(unwritable if event.sku == "b" else event, cause=event)
+        await tx.rows(text("SELECT 1"))
+
+    await probe.bench.handle(probe.handler(tell), [sku(name) for name in NAMES])
+    assert await probe.effects() == ["a", "c", "d", "e"]
+    assert len(await probe.bench.table("scheduled")) == 1
+    told = [event_of(row) for row in probe.bench.published]
+    assert [event.sku for event in told if isinstance(event, SkuChanged)] == ["a", "c", "d", "e"]
 
 
 async def test_a_message_that_fails_alone_runs_again_later_and_is_parked_at_last(probe: Probe) -> None:

@@ -1,7 +1,6 @@
 """Grouping, repetition and constancy for every handler of inventory."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -76,7 +75,7 @@ async def four_claims(tx: Tx) -> None:
     await store.save_claims(tx, store.HeldClaims((claim.order_id, claim) for claim in made))
     location, _ = await store.default_location(tx)
     levels = await store.lock_stock(tx, location, ["SHIRT"])
-    await store.save_stock(tx, location, [replace(levels["SHIRT"], reserved=12)])
+    await store.save_stock(tx, location, [levels["SHIRT"]._replace(reserved=12)])
 
 
 async def waiting_claims(tx: Tx) -> None:

@@ -1,7 +1,6 @@
 """The rules of a claim, without a database."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -99,9 +98,9 @@ def test_a_refund_waits_until_the_sku_of_its_line_is_known() -> None:
 def test_a_movement_from_before_a_count_is_in_the_count_already() -> None:
     level = Level("SHIRT", on_hand=5, reserved=2, counted_at=NOON)
     early = Movement("SHIRT", "shipped", "S1", NOON - timedelta(minutes=1), on_hand=-2, reserved=-2)
-    assert move(level, early) == replace(level, reserved=0)
-    late = replace(early, at=NOON + timedelta(minutes=1))
-    assert move(level, late) == replace(level, on_hand=3, reserved=0)
+    assert move(level, early) == level._replace(reserved=0)
+    late = early._replace(at=NOON + timedelta(minutes=1))
+    assert move(level, late) == level._replace(on_hand=3, reserved=0)
 
 
 @pytest.mark.parametrize(("as_of", "on_hand"), [(NOON, 8), (NOON + timedelta(hours=1), 8)])
@@ -150,7 +149,7 @@ def test_whatever_happens_nothing_is_oversold_and_stock_adds_up(story: list[tupl
     level, claim, received = Level("SHIRT"), EMPTY, 0
     for arrived, fact in story:
         received += arrived
-        level = replace(level, on_hand=level.on_hand + arrived)
+        level = level._replace(on_hand=level.on_hand + arrived)
         step = claims.advance(fact(claim), {"SHIRT": level}, NOON, "test")
         for movement in step.movements:
             level = move(level, movement)

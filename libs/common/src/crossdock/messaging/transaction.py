@@ -1,5 +1,7 @@
 """The one door to writing: a transaction whose events reach the outbox in the same commit, or not at all."""
 
+import asyncio
+from collections import deque
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,7 @@ class Tx:
         self._connection = connection
         self._service = service
         self._causes = causes
+        self._told: deque[tuple[Event, Received | None, str]] = deque()
 
     async def rows(self, statement: TextClause, **parameters: Any) -> Sequence[Row]:
         """Run a statement and fetch what it returns."""
@@ -43,7 +46,22 @@ class Tx:
         that no message caused goes on in `trace`, the trace context of what did cause it."""
         received = None if cause is None else self._causes.get(id(cause))
         parent = self.trace_of(cause) if trace is None else trace
-        self.outgoing.append(outgoing(event, source=self._service, cause=received, traceparent=parent))
+        if not self._told:
+            asyncio.get_running_loop().call_soon(self._write_down)
+        self._told.append((event, received, parent))
+
+    def _write_down(self) -> None:
+        """Make messages of the events told so far. It takes as long as a statement of the handler, so it has its turn
+        while Postgres works on one; what no turn came for, or failed in it, is left to `written`."""
+        while self._told:
+            event, received, parent = self._told[0]
+            self.outgoing.append(outgoing(event, source=self._service, cause=received, traceparent=parent))
+            self._told.popleft()
+
+    def written(self) -> list[Outgoing]:
+        """The messages of every event that was published."""
+        self._write_down()
+        return self.outgoing
 
     def trace_of(self, cause: Event | None) -> str:
         """The trace context (W3C traceparent) of what follows from an event being handled, or a new trace."""
@@ -77,8 +95,8 @@ async def transaction(database: Database, causes: Iterable[Received] = ()) -> As
         async with connection.transaction():
             tx = Tx(connection, database.service, {id(cause.event): cause for cause in causes})
             yield tx
-            if tx.outgoing:
-                await outbox.insert(tx, tx.outgoing)
+            if written := tx.written():
+                await outbox.insert(tx, written)
     if tx.in_outbox or tx.outgoing:
         database.committed([*tx.in_outbox, *tx.outgoing])
 
@@ -93,7 +111,7 @@ async def single_statement(database: Database) -> AsyncIterator[Tx]:
     async with database.connection() as connection:
         tx = Tx(connection, database.service, {})
         yield tx
-    if tx.outgoing:
+    if tx.written():
         raise RuntimeError("a single statement published messages that it did not write")
     if tx.in_outbox:
         database.committed(tx.in_outbox)

@@ -6,6 +6,7 @@ The rules and their names are those of the order protocol: `consume`, `give_back
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from inventory.domain.stock import Level, Movement, move
@@ -55,8 +56,7 @@ class Settlement:
     standing: Mapping[str, int] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Match:
+class Match(NamedTuple):
     """What the newest match asks for."""
 
     version: Version
@@ -64,8 +64,7 @@ class Match:
     items: tuple[Item, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """Everything inventory knows of one order. `answered` is the match that `reservation_version` answers."""
 
     order_id: UUID
@@ -89,8 +88,7 @@ class Claim:
         return {item.sku for item in self.items}
 
 
-@dataclass(frozen=True, slots=True)
-class Lack:
+class Lack(NamedTuple):
     """`wanted` more units of a SKU are needed, `available` can be had."""
 
     sku: str
@@ -98,15 +96,13 @@ class Lack:
     available: int
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What the order is told of its newest match: reserved when nothing lacks."""
 
     lacks: tuple[Lack, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
+class Step(NamedTuple):
     """What one fact did to a claim: the claim after it, how stock moved, what was given back, what is to be told."""
 
     claim: Claim
@@ -125,14 +121,14 @@ def learn_match(claim: Claim, match: Match) -> Claim:
         old = before.pop((item.line_id, item.sku), None)
         items.append(item if old is None else replace(item, held=old.held, consumed=old.consumed))
     items += [replace(old, wanted=0) for old in before.values() if old.held or old.consumed]
-    return replace(claim, match=match.version, placed_at=match.placed_at, items=tuple(items))
+    return claim._replace(match=match.version, placed_at=match.placed_at, items=tuple(items))
 
 
 def learn_settlement(claim: Claim, settlement: Settlement) -> Claim:
     """Settlements are ordered by their own version; one that arrives before its match is remembered."""
     if settlement.settlement_version <= claim.settlement.settlement_version:
         return claim
-    return replace(claim, settlement=settlement)
+    return claim._replace(settlement=settlement)
 
 
 def learn_dispatch(claim: Claim, shipment_id: str, lines: Mapping[str, int]) -> Claim:
@@ -142,7 +138,7 @@ def learn_dispatch(claim: Claim, shipment_id: str, lines: Mapping[str, int]) -> 
         return claim
     voided = shipment_id in known and known[shipment_id].voided
     known[shipment_id] = Shipment(lines, dispatched=True, voided=voided)
-    return replace(claim, shipments=known)
+    return claim._replace(shipments=known)
 
 
 def learn_void(claim: Claim, shipment_id: str) -> Claim:
@@ -152,7 +148,7 @@ def learn_void(claim: Claim, shipment_id: str) -> Claim:
     if old.voided:
         return claim
     known[shipment_id] = replace(old, voided=True)
-    return replace(claim, shipments=known)
+    return claim._replace(shipments=known)
 
 
 def learn_refund(claim: Claim, refund_id: str, lines: Mapping[str, int]) -> Claim:
@@ -161,7 +157,7 @@ def learn_refund(claim: Claim, refund_id: str, lines: Mapping[str, int]) -> Clai
     if refund_id in known:
         return claim
     known[refund_id] = Refund(lines)
-    return replace(claim, refunds=known)
+    return claim._replace(refunds=known)
 
 
 def advance(claim: Claim, levels: Mapping[str, Level], at: datetime, cause: str) -> Step:
@@ -202,7 +198,7 @@ def consume(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Moveme
             kind = "shipped" if moved > 0 else "voided"
             moves.append(Movement(item.sku, kind, cause, at, on_hand=-moved, reserved=-moved))
         items.append(replace(item, held=item.held - moved, consumed=consumed) if moved else item)
-    return replace(claim, items=tuple(items)), tuple(moves)
+    return claim._replace(items=tuple(items)), tuple(moves)
 
 
 def give_back(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Item, ...], tuple[Movement, ...]]:
@@ -223,7 +219,7 @@ def give_back(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Item
             moves.append(Movement(item.sku, "released", cause, at, on_hand=0, reserved=-over))
             item = replace(item, held=item.held - over)
         items.append(item)
-    return replace(claim, items=tuple(items)), tuple(given), tuple(moves)
+    return claim._replace(items=tuple(items)), tuple(given), tuple(moves)
 
 
 def restock(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Movement, ...]]:
@@ -244,7 +240,7 @@ def restock(claim: Claim, at: datetime, cause: str) -> tuple[Claim, tuple[Moveme
                 Movement(item.sku, "returned", refund_id, at, on_hand=units * item.per_unit, reserved=0)
                 for item in per_line[line]
             ]
-    return (replace(claim, refunds=refunds), tuple(moves)) if moves else (claim, ())
+    return (claim._replace(refunds=refunds), tuple(moves)) if moves else (claim, ())
 
 
 def take(
@@ -266,7 +262,7 @@ def take(
     if not lacks:
         items = tuple(item.holding(units) if units else item for item, units in missing)
         moves = tuple(Movement(i.sku, "reserved", cause, at, 0, units) for i, units in missing if units)
-    claim = replace(claim, answered=claim.match, reservation_version=version, reserved=not lacks, items=items)
+    claim = claim._replace(answered=claim.match, reservation_version=version, reserved=not lacks, items=items)
     return claim, Answer(lacks), moves
 
 

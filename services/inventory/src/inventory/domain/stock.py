@@ -1,14 +1,13 @@
 """Stock of one SKU at one location, and how movements and counts change it."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple
 
 EPOCH = datetime.fromisoformat("1970-01-01T00:00:00+00:00")
 
 
-@dataclass(frozen=True, slots=True)
-class Movement:
+class Movement(NamedTuple):
     """A change of stock that happened `at` a time, because of `cause` (the id of a shipment, a refund, a message)."""
 
     sku: str
@@ -19,8 +18,7 @@ class Movement:
     reserved: int
 
 
-@dataclass(frozen=True, slots=True)
-class Level:
+class Level(NamedTuple):
     """Stock as it is known; `counted_at` is the as-of time of the newest count."""
 
     sku: str
@@ -50,4 +48,4 @@ def count(level: Level, quantity: int, as_of: datetime, since: Iterable[int]) ->
     """A count of what lies there as of a time, plus what moved `since` then; None when a newer count is known."""
     if as_of < level.counted_at:
         return None
-    return replace(level, on_hand=quantity + sum(since), counted_at=as_of)
+    return level._replace(on_hand=quantity + sum(since), counted_at=as_of)

@@ -77,7 +77,7 @@ class Stream:
         self._redeclare = redeclare
         self._consumer: _Consumer | None = None
         self._cancelled = False
-        self._local: deque[Content] = deque()
+        self._local: deque[Delivery] = deque()
         self._arrived = asyncio.Event()
         self._opening = asyncio.Lock()
 
@@ -92,7 +92,7 @@ class Stream:
                     await self._arrived.wait()
             except TimeoutError:
                 return []
-        return [self._delivery(self._local.popleft()) for _ in range(min(limit, len(self._local)))]
+        return [self._local.popleft() for _ in range(min(limit, len(self._local)))]
 
     async def ack_through(self, last: Delivery) -> None:
         """Settle `last` and every delivery before it with one frame. Raises Reconnected when it is of an older channel.
@@ -171,7 +171,8 @@ class Stream:
     def _on_content(self, returned: bool, content: Content) -> None:
         if self._consumer is not None:
             self._consumer.delivered += 1
-            self._local.append(content)
+            # Read as it comes: that is while the batch in hand waits for Postgres, and not between it and the next.
+            self._local.append(self._delivery(content))
             self._arrived.set()
 
     def check(self, asked: float, ready: int, consumers: int) -> None:
