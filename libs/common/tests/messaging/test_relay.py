@@ -1,4 +1,5 @@
-"""What is committed reaches the broker once it is there, and a consumer survives the loss of either server."""
+"""What is committed reaches the broker once it is there, and a consumer survives the loss of either server; one with a
+pace takes together what came meanwhile."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Sequence
@@ -149,6 +150,39 @@ async def test_a_failed_message_comes_back_to_its_own_handler_when_it_is_due(pro
 
         await until(recorded)
     assert attempts == ["a", "a"]
+
+
+async def test_a_handler_with_a_pace_takes_together_what_came_since_its_last_batch(probe: Probe, vhost: str) -> None:
+    batches: list[int] = []
+
+    async def note(events: Sequence[SkuChanged], _tx: Tx) -> None:
+        batches.append(len(events))
+
+    async def first_one() -> bool:
+        return batches == [1]
+
+    async def handled() -> bool:
+        return sum(batches) == 6
+
+    async with service(probe, vhost, probe.handler(note, pace=2.0)):
+        await publish(probe, ["first"])
+        await until(first_one)
+        for n in range(5):
+            await publish(probe, [f"{n}"])
+        await until(handled)
+    assert batches == [1, 5], "the first waits for nobody"
+
+
+async def test_full_batches_follow_each_other_whatever_the_pace(probe: Probe, vhost: str) -> None:
+    names = [f"{n:03}" for n in range(400)]
+    async with service(probe, vhost, probe.handler(pace=2.0)):
+        await publish(probe, names)
+
+        async def all_there() -> bool:
+            return len(await probe.effects()) == 400
+
+        await until(all_there)  # twenty batches, two seconds apart, would be there much later
+    assert await probe.effects() == names
 
 
 async def test_a_consumer_pauses_in_an_outage_of_its_schema_and_goes_on_by_itself(probe: Probe, vhost: str) -> None:

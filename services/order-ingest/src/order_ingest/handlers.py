@@ -100,6 +100,7 @@ async def receive_orders(events: Sequence[OrdersWebhookReceived], tx: Tx) -> Non
     OrderTagFailed,
     ChannelRequestAnswered,
     ChannelRequestFailed,
+    pace=0.1,
 )
 async def record_milestones(events: Sequence[OrderScoped], tx: Tx) -> None:
     """Record matches, reservations, requests, shipments and write-backs; hold the order while a line is not known,

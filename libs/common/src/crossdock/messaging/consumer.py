@@ -14,11 +14,13 @@ F = TypeVar("F", bound=HandlerFunction)
 
 @dataclass(frozen=True, slots=True)
 class Handler:
-    """A function that reacts to some event types, fed by a queue of its own."""
+    """A function that reacts to some event types, fed by a queue of its own. Its batches begin at least `pace` seconds
+    apart, below one, while they are not full: for what is cheaper by the dozen, and not waited for."""
 
     name: str
     events: tuple[type[Event], ...]
     function: HandlerFunction
+    pace: float = 0.0
 
     def accepted(self) -> dict[str, type[Event]]:
         """The events it reads, by type."""
@@ -35,14 +37,15 @@ class Consumer:
     def __init__(self) -> None:
         self.handlers: list[Handler] = []
 
-    def on(self, *events: type[Event]) -> Callable[[F], F]:
-        """Register `async def handler(events: Sequence[E], tx: Tx) -> None` for these event types."""
+    def on(self, *events: type[Event], pace: float = 0.0) -> Callable[[F], F]:
+        """Register `async def handler(events: Sequence[E], tx: Tx) -> None` for these event types. `pace` is for
+        a handler that no other service waits for, see Handler."""
 
         def register(function: F) -> F:
             name = function.__name__
             if any(handler.name == name for handler in self.handlers):
                 raise ValueError(f"two handlers are called {name}: each has one queue")
-            self.handlers.append(Handler(name, events, function))
+            self.handlers.append(Handler(name, events, function, pace))
             return function
 
         return register

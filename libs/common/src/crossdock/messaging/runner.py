@@ -4,6 +4,7 @@ import asyncio
 import gc
 import logging
 import random
+import time
 from collections.abc import Awaitable, Callable
 
 from crossdock.messaging import faults
@@ -60,7 +61,10 @@ class BatchRunner:
             await self._room()
             batch = await self._stream.take(self._size, IDLE_SECONDS)
             if batch:
+                began = time.monotonic()
                 await self._settle(batch)
+                if len(batch) < self._size:  # else enough wait already
+                    await asyncio.sleep(began + self._processor.handler.pace - time.monotonic())
 
     async def stop(self) -> None:
         """Take nothing more; `run` returns after the batch in hand."""

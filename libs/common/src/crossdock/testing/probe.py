@@ -30,15 +30,15 @@ class Probe:
     bench: HandlerBench
     consumer: Consumer
 
-    def handler(self, before: HandlerFunction | None = None) -> str:
-        """Register the handler and return its name."""
+    def handler(self, before: HandlerFunction | None = None, *, pace: float = 0.0) -> str:
+        """Register the handler, with a pace in seconds, and return its name."""
 
         async def record(events: Sequence[SkuChanged], tx: Tx) -> None:
             if before is not None:
                 await before(events, tx)
             await tx.run(RECORD, skus=[event.sku for event in events])
 
-        self.consumer.on(SkuChanged)(record)
+        self.consumer.on(SkuChanged, pace=pace)(record)
         return "record"
 
     async def effects(self) -> list[str]:
