@@ -24,6 +24,9 @@ from crossdock.local.processes import Child, Process, stop_together, wait_until_
 from crossdock.messaging.topology import QUEUE_ARGUMENTS
 
 ROOT = Path(__file__).resolve().parent.parent
+POSTGRES = ("-c", "track_commit_timestamp=on", "-c", "shared_buffers=1GB")
+"""Beyond a private server's settings: what tells when an order was committed, and buffers as in the production overlay
+(deploy/k8s/overlays/operators), for every contestant."""
 
 
 class Wrong(Exception):
@@ -43,7 +46,7 @@ class System:
         """Start the servers, then make roles, schemas and topology."""
         first, *steps, _ = self.stack.stages()
         for process in first:
-            extra = ("-c", "track_commit_timestamp=on") if process.name == "postgres" else ()
+            extra = POSTGRES if process.name == "postgres" else ()
             self._servers[process.name] = self._start(replace(process, argv=(*process.argv, *extra)))
         wait_until_ready(list(self._servers.values()))
         for step in steps:
