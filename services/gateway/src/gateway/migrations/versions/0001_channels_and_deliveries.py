@@ -66,7 +66,7 @@ def upgrade() -> None:
         sa.Column("body", sa.LargeBinary, nullable=False),
         schema="gateway",
     )
-    # Compressing a body costs more than its 30 days on disk, and the insert waits for it.
+    # Compressing a body in the way of Postgres costs more than its 30 days on disk, and the insert waits for it.
     op.execute("ALTER TABLE gateway.delivery_body ALTER COLUMN body SET STORAGE EXTERNAL")
     op.create_table(
         "api_key",
