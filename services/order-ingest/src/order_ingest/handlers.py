@@ -258,12 +258,8 @@ MILESTONES: dict[type[OrderScoped], Callable[[Order, Any], Step]] = {
     TrackingFailed: not_written,
     OrderTagged: lambda order, e: milestones.take_tagging(order, Tracking("done", adopted=e.adopted)),
     OrderTagFailed: lambda order, e: milestones.take_tagging(order, Tracking("failed", reason=e.reason)),
-    ChannelRequestAnswered: lambda order, e: milestones.take_answered(
-        order, request_key(e.route_id, e.request_id), "overtaken" if e.overtaken else "done"
-    ),
-    ChannelRequestFailed: lambda order, e: milestones.take_answered(
-        order, request_key(e.route_id, e.request_id), "failed"
-    ),
+    ChannelRequestAnswered: answered,
+    ChannelRequestFailed: not_answered,
 }
 """What each event of another service does to an order."""
 

@@ -146,9 +146,6 @@ class ShipmentDelivered(OrderScoped):
     delivered_at: datetime
 
 
-TrackingState = Literal["pending", "sending", "done", "in_doubt", "failed"]
-
-
 class TrackingWritten(OrderScoped):
     """The channel knows the shipment and its tracking. `adopted` when a look found it there already."""
 

@@ -1,6 +1,5 @@
 """Each service's own Alembic chain, run by its owner role inside its own schema and nowhere else."""
 
-import asyncio
 from importlib import resources
 from typing import Any, Protocol
 
@@ -135,13 +134,3 @@ async def drift_of(owner_url: str, service: str, metadata: MetaData) -> list[Any
             return await connection.run_sync(compare)
     finally:
         await engine.dispose()
-
-
-def migrate_all(urls: dict[str, str]) -> None:
-    """Migrate several services one after the other: service name → owner URL."""
-
-    async def run() -> None:
-        for service, url in urls.items():
-            await migrate(url, service)
-
-    asyncio.run(run())
