@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -123,13 +123,8 @@ def again(message: Incoming, *, queue: str, attempt: int, origin_id: UUID) -> Ou
     )
 
 
-def message_time(message_id: UUID) -> datetime:
-    """The moment at which a UUIDv7 was made, UTC. Raises Undecodable for any other version."""
-    return datetime.fromtimestamp(made_at(message_id), UTC)
-
-
 def made_at(message_id: UUID) -> float:
-    """The same in seconds since 1970."""
+    """The moment at which a UUIDv7 was made, in seconds since 1970. Raises Undecodable for any other version."""
     if message_id.version != 7:
         raise Undecodable("the message id is not a UUIDv7")
     return (message_id.int >> 80) / 1000
