@@ -91,21 +91,21 @@ def _deaf_to_refusals(learn: Any, claim: Any, event: Any) -> Any:
 
 def _newer_content_only(learn_settlement: Any, claim: Any, settlement: Any) -> Any:
     newer = settlement.content_version > claim.settlement.content_version
-    return replace(claim, settlement=settlement) if newer else claim
+    return claim._replace(settlement=settlement) if newer else claim
 
 
 def _give_back_whatever_the_match(give_back: Any, claim: Any, at: Any, cause: str) -> Any:
     if not claim.settlement.settlement_version:
         return give_back(claim, at, cause)
     newest = max(claim.settlement.content_version, claim.match[0])
-    shown = replace(claim, settlement=replace(claim.settlement, content_version=newest))
+    shown = claim._replace(settlement=replace(claim.settlement, content_version=newest))
     after, given, moves = give_back(shown, at, cause)
-    return replace(after, settlement=claim.settlement), given, moves
+    return after._replace(settlement=claim.settlement), given, moves
 
 
 def _take_whatever_the_settlement(take: Any, claim: Any, available: Any, at: Any, cause: str) -> Any:
-    after, answer, moves = take(replace(claim, settlement=claims.Settlement()), available, at, cause)
-    return replace(after, settlement=claim.settlement), answer, moves
+    after, answer, moves = take(claim._replace(settlement=claims.Settlement()), available, at, cause)
+    return after._replace(settlement=claim.settlement), answer, moves
 
 
 def _silent_when_nothing_is_missing(take: Any, claim: Any, available: Any, at: Any, cause: str) -> Any:
@@ -125,7 +125,7 @@ def _consume_without_bounds(consume: Any, claim: Any, at: Any, cause: str) -> An
         items.append(replace(item, held=item.held - moved, consumed=item.consumed + moved))
         if moved:
             moves.append(Movement(item.sku, "shipped" if moved > 0 else "voided", cause, at, -moved, -moved))
-    return replace(claim, items=tuple(items)), tuple(moves)
+    return claim._replace(items=tuple(items)), tuple(moves)
 
 
 # ------------------------------------------------------------------ order-ingest and the connector
