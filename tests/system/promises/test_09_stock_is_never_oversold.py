@@ -39,7 +39,7 @@ def test_two_consumers_that_die_share_the_last_units_and_sell_none_twice(world: 
         verdict = world.settle(traffic, ends=ENDS)
     rows = world.sql("SELECT sku, -sum(quantity) AS units FROM inventory.ledger WHERE kind = 'shipped' GROUP BY sku")
     sold = {row["sku"]: int(row["units"]) for row in rows if row["sku"] in SCARCE}
-    world.say(f"sold {sold} of {SCARCE}")
+    world.say(f"sold {sold} of {SCARCE} and {MORE} more of LAST-A")
     assert verdict.ok, verdict
     assert verdict.applied == len(orders)
     for sku in SCARCE:
