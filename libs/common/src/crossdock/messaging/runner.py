@@ -63,8 +63,9 @@ class BatchRunner:
             if batch:
                 began = time.monotonic()
                 await self._settle(batch)
-                if len(batch) < self._size:  # else enough wait already
-                    await asyncio.sleep(began + self._processor.handler.pace - time.monotonic())
+                rest = began + self._processor.handler.pace - time.monotonic()
+                if rest > 0 and len(batch) < self._size:  # after a full one enough wait already
+                    await asyncio.sleep(rest)
 
     async def stop(self) -> None:
         """Take nothing more; `run` returns after the batch in hand."""
