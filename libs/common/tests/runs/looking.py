@@ -21,7 +21,7 @@ from crossdock.storage.engine import Database
 SETTINGS = SimpleNamespace(
     run_channels=4, run_lease_seconds=60.0, run_retry_seconds=5.0, run_gap_seconds=60.0, run_days=14
 )
-SECONDS = 5.0
+SECONDS = 10.0
 
 
 async def channels(_: Tx) -> list[ChannelRow]:
@@ -34,7 +34,7 @@ async def turn(job: Job) -> Turn:
 
 
 async def look(url: str) -> None:
-    kind = Kind("orders", "orders", "", "", object, turn, lambda _: Schedule(every_seconds=1))
+    kind = Kind("orders", "orders", "", "", object, turn, lambda _: Schedule(every_seconds=2))
     runs = Runs((kind,), channels)
     context = Context(SETTINGS, Database(url, "sku-matcher"), None, Health())  # type: ignore[arg-type]
     print("ready", flush=True)
